@@ -1,0 +1,59 @@
+import { loadConfig } from "../../src/config/config.ts";
+import { maskContact } from "../../src/message.ts";
+import { Store } from "../../src/store/store.ts";
+import type { OutboxRow } from "../../src/store/outbox.ts";
+import { CommandError, EXIT } from "../exit-code.ts";
+import { print, type Io } from "../io.ts";
+
+interface Common {
+  readonly config?: string;
+  readonly json: boolean;
+}
+
+export async function list(io: Io, options: Common & { readonly all: boolean; readonly limit: number }): Promise<void> {
+  using store = open(io, options);
+  const rows = store.outbox.list(options).map(describe);
+  const text = rows.map((row) => `#${row.id} ${row.state} to ${row.to}, ${row.attempts} tries, since ${row.createdAt}${row.error ? `: ${row.error}` : ""}`);
+  print(io, { json: rows, text: text.length === 0 ? "Nothing waits" : text.join("\n") }, options.json);
+}
+
+export async function retry(io: Io, options: Common & { readonly id: number }): Promise<void> {
+  using store = open(io, options);
+  const row = find(store, options.id);
+  if (!(await store.outbox.revive(options.id, Date.now())))
+    throw new CommandError(EXIT.failed, `Message #${options.id} is ${row.state}: only one that was given up can be tried again`);
+  print(io, { json: { id: options.id, state: "queued" }, text: `Message #${options.id} is queued; wa-poller sends it` }, options.json);
+}
+
+export async function drop(io: Io, options: Common & { readonly id: number }): Promise<void> {
+  using store = open(io, options);
+  const row = find(store, options.id);
+  if (!(await store.outbox.drop(options.id)))
+    throw new CommandError(EXIT.failed, `Message #${options.id} is ${row.state} and can not be dropped`);
+  print(io, { json: { id: options.id, state: "dropped" }, text: `Message #${options.id} is dropped` }, options.json);
+}
+
+function open(io: Io, { config }: Common): Store {
+  return Store.open(loadConfig({ env: io.env, file: config }).state.dir);
+}
+
+function find(store: Store, id: number): OutboxRow {
+  const row = store.outbox.get(id);
+  if (!row) throw new CommandError(EXIT.failed, `There is no message #${id}`, { hint: "list them: wa-cli outbox" });
+  return row;
+}
+
+/** Without the text, and with the number masked: this is copied into bug reports. */
+function describe(row: OutboxRow) {
+  return {
+    id: row.id,
+    state: row.state,
+    to: maskContact(row.contact),
+    attempts: row.attempts,
+    createdAt: new Date(row.created_at).toISOString(),
+    dueAt: new Date(row.due_at).toISOString(),
+    wamid: row.wamid ?? undefined,
+    code: row.code ?? undefined,
+    error: row.error ?? undefined,
+  };
+}

@@ -1,0 +1,123 @@
+import { z } from "zod";
+import { systemClock } from "../../src/clock.ts";
+import { loadConfig, requireKapso, type Config } from "../../src/config/config.ts";
+import { describeError, RelayError } from "../../src/errors.ts";
+import { Device } from "../../src/gateway/device.ts";
+import { OpenClawGateway } from "../../src/gateway/openclaw.ts";
+import { diagnose } from "../../src/gateway/state.ts";
+import { createFetch } from "../../src/http.ts";
+import { silentLog } from "../../src/log.ts";
+import { Store } from "../../src/store/store.ts";
+import { ApiError, CloudApi } from "../../src/whatsapp/client.ts";
+import { CommandError, EXIT, type ExitCode } from "../exit-code.ts";
+import { paint, print, type Io } from "../io.ts";
+
+interface Check {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly detail: string;
+  /** The one next step. */
+  readonly hint?: string | undefined;
+  readonly exitCode: ExitCode;
+}
+
+const GATEWAY_TIMEOUT_MS = 20_000;
+
+const number = z.looseObject({
+  data: z.looseObject({
+    display_phone_number: z.string().nullish(),
+    status: z.string().nullish(),
+    inbound_processing_enabled: z.boolean().nullish(),
+  }),
+});
+
+/** Proves each link of the chain, with the real calls; nothing is sent to anybody. */
+export async function preflight(io: Io, options: { readonly config?: string; readonly json: boolean }): Promise<void> {
+  const config = loadConfig({ env: io.env, file: options.config });
+  requireKapso(config);
+  const checks: Check[] = [];
+  const color = paint(io);
+  for await (const check of runChecks(config, io.signal)) {
+    checks.push(check);
+    if (options.json) continue;
+    const mark = check.ok ? color("✓", "green") : color("✗", "red");
+    io.stdout.write(`${mark} ${check.name.padEnd(9)}${check.detail}\n`);
+    if (check.hint !== undefined) io.stdout.write(`  → ${check.hint}\n`);
+  }
+  const failed = checks.find((check) => !check.ok);
+  const json = { ok: failed === undefined, checks: checks.map(({ name, ok, detail, hint }) => ({ name, ok, detail, hint })) };
+  if (failed) throw new CommandError(failed.exitCode, `${failed.name} is not ready`, { report: json });
+  print(io, { json, text: "Everything is ready" }, options.json);
+}
+
+async function* runChecks(config: Config, signal: AbortSignal): AsyncGenerator<Check> {
+  const { open, roles } = config.security;
+  yield {
+    ...passed("config", config.file ?? "environment only"),
+    ...(!open && roles.size === 0 && { hint: "nobody may write yet: set KAPSO_ALLOWED_NUMBERS=+15551234567" }),
+  };
+  yield await attempt("state", async () => {
+    Store.open(config.state.dir)[Symbol.dispose]();
+    return config.state.dir;
+  });
+  await using fetch = createFetch();
+  const api = new CloudApi(requireKapso(config), { fetch, clock: systemClock });
+  yield await attempt("number", async () => describeNumber(await api.number(signal)));
+  yield await attempt("listing", async () => {
+    await api.list({ direction: "inbound", since: Date.now() - 60_000 }, signal);
+    return "the key may read messages";
+  });
+  yield await checkGateway(config, signal);
+}
+
+function describeNumber(found: unknown): string {
+  const { data } = number.parse(found);
+  if (data.inbound_processing_enabled === false)
+    throw new RelayError("Kapso does not process inbound messages of this number", { hint: "turn it on in the Kapso dashboard" });
+  if (data.status && data.status !== "CONNECTED")
+    throw new RelayError(`The number is ${data.status}`, { hint: "connect it in the Kapso dashboard" });
+  return data.display_phone_number ?? "known to Kapso";
+}
+
+async function checkGateway({ gateway, state }: Config, signal: AbortSignal): Promise<Check> {
+  const client = new OpenClawGateway(gateway, {
+    loadDevice: () => Device.load(state.dir),
+    clock: systemClock,
+    log: silentLog,
+    onState: () => {},
+  });
+  try {
+    const { version, scopes } = await client.connectOnce(AbortSignal.any([signal, AbortSignal.timeout(GATEWAY_TIMEOUT_MS)]));
+    return passed("gateway", `OpenClaw ${version} at ${gateway.url} grants ${scopes.join(", ")}`);
+  } catch (error) {
+    const { kind, message, hint } = diagnose(error, gateway.url);
+    const exitCode = kind === "refused" || kind === "pairing" ? EXIT.credentials : EXIT.temporary;
+    return { name: "gateway", ok: false, detail: message, hint, exitCode };
+  }
+}
+
+async function attempt(name: string, check: () => Promise<string>): Promise<Check> {
+  try {
+    return passed(name, await check());
+  } catch (error) {
+    const hint = error instanceof RelayError ? error.hint : undefined;
+    return { name, ok: false, detail: describeError(error), hint: hint ?? "see the message above; try again", exitCode: exitCodeOf(error) };
+  }
+}
+
+function passed(name: string, detail: string): Check {
+  return { name, ok: true, detail, exitCode: EXIT.done };
+}
+
+function exitCodeOf(error: unknown): ExitCode {
+  if (!(error instanceof ApiError)) return EXIT.failed;
+  switch (error.failure.kind) {
+    case "blocked":
+      return EXIT.credentials;
+    case "refused":
+      return EXIT.failed;
+    case "later":
+    case "unknown":
+      return EXIT.temporary;
+  }
+}

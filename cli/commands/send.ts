@@ -1,0 +1,140 @@
+import { systemClock } from "../../src/clock.ts";
+import { loadConfig, requireKapso, type Config } from "../../src/config/config.ts";
+import { createFetch } from "../../src/http.ts";
+import { silentLog } from "../../src/log.ts";
+import { contactId, type Identity } from "../../src/message.ts";
+import { isBsuid, parsePhone } from "../../src/phone.ts";
+import { Deliverer } from "../../src/pipeline/deliver.ts";
+import { Lanes } from "../../src/pipeline/lanes.ts";
+import { Store } from "../../src/store/store.ts";
+import type { OutboxRow } from "../../src/store/outbox.ts";
+import { CloudApi } from "../../src/whatsapp/client.ts";
+import { toMessages } from "../../src/whatsapp/messages.ts";
+import { CommandError, EXIT, type ExitCode } from "../exit-code.ts";
+import { print, type Io } from "../io.ts";
+
+export interface SendOptions {
+  readonly words: readonly string[];
+  readonly to?: string;
+  readonly text?: string;
+  readonly timeout: number;
+  readonly config?: string;
+  readonly json: boolean;
+}
+
+const MAX_STDIN_BYTES = 1_048_576;
+const STEP_MS = 100;
+
+/** Queues the text and sends it at once, in the same outbox as the daemon: rows of one person go out in order, one at a time. */
+export async function send(io: Io, options: SendOptions): Promise<void> {
+  const { to, text } = await readRequest(io, options);
+  const config = loadConfig({ env: io.env, file: options.config });
+  requireKapso(config);
+  const parts = toMessages(text);
+  if (parts.length === 0) throw new CommandError(EXIT.usage, "There is nothing to send: the text is empty");
+  using store = Store.open(config.state.dir);
+  const ids = await store.outbox.enqueue(parts.map((part) => ({ to, text: part })), Date.now());
+  const rows = await deliver(io, config, store, contactId(to), ids, options.timeout * 1000);
+  const wamids = rows.flatMap((row) => row.wamid ?? []);
+  const report = { status: "accepted", to: formatIdentity(to), wamids, outbox: ids };
+  const failed = rows.find((row) => row.state !== "accepted");
+  if (failed) throw failure(failed, { ...report, status: failed.state });
+  print(io, { json: report, text: `Accepted by WhatsApp (not yet delivered): ${wamids.join(" ")}` }, options.json);
+}
+
+/** Works on the person's rows until ours are settled or time is up; then takes back what has certainly not left. */
+async function deliver(
+  io: Io,
+  config: Config,
+  store: Store,
+  contact: string,
+  ids: readonly number[],
+  timeoutMs: number,
+): Promise<readonly OutboxRow[]> {
+  await using fetch = createFetch();
+  const api = new CloudApi(requireKapso(config), { fetch, clock: systemClock });
+  const deadline = Date.now() + timeoutMs;
+  const deliverer = new Deliverer(
+    { outbox: store.outbox, sender: api, lanes: new Lanes(1), clock: systemClock, log: silentLog },
+    { by: `cli:${process.pid}`, settleMs: config.send.settleMs },
+    io.signal,
+  );
+  const rows = () => ids.flatMap((id) => store.outbox.get(id) ?? []);
+  while (rows().some((row) => row.state === "queued" || row.state === "sending") && !rows().some(isDoubtful)) {
+    await deliverer.drain(contact);
+    const open = rows().filter((row) => row.state === "queued" || row.state === "sending");
+    if (io.signal.aborted || open.some((row) => row.code === "credentials" || row.code === "account")) break;
+    if (open.every((row) => row.state === "queued" && Math.max(row.due_at, Date.now()) >= deadline)) break;
+    await systemClock.sleep(STEP_MS, io.signal).catch(() => {});
+  }
+  for (const row of rows())
+    if (row.state === "queued")
+      await store.outbox.withdraw(row.id, row.error ?? "An earlier message to this person is still on its way", Date.now());
+  return rows();
+}
+
+function isDoubtful(row: OutboxRow): boolean {
+  return row.state === "doubt";
+}
+
+/** The caller was told in time, so nothing of it may leave later. */
+function failure(row: OutboxRow, report: Readonly<Record<string, unknown>>): CommandError {
+  const why = row.error ?? "no reason given";
+  if (row.state === "doubt")
+    return new CommandError(EXIT.unknown, `It is unknown whether the message left: ${why}`, {
+      hint: "do not send it again: wa-poller looks it up and settles it (wa-cli outbox)",
+      report,
+    });
+  const exitCode = exitCodeOf(row);
+  return new CommandError(exitCode, `Not sent: ${why}`, {
+    report,
+    hint: exitCode === EXIT.temporary ? "try again later" : undefined,
+  });
+}
+
+function exitCodeOf({ code }: OutboxRow): ExitCode {
+  if (code === "withdrawn") return EXIT.temporary;
+  if (code === "credentials") return EXIT.credentials;
+  if (/^(131026|131047|131030|131051|130472|131050|470)$/.test(code ?? "")) return EXIT.undeliverable;
+  return EXIT.failed;
+}
+
+async function readRequest(io: Io, { words, to, text }: SendOptions): Promise<{ to: Identity; text: string }> {
+  const [first, ...others] = words;
+  const recipient = to ?? first;
+  const spoken = to === undefined ? others : words;
+  if (recipient === undefined)
+    throw new CommandError(EXIT.usage, "To whom? Give --to +15551234567, or the number before the words");
+  if (text !== undefined && spoken.length > 0)
+    throw new CommandError(EXIT.usage, `There are two texts: --text, and the words "${spoken.join(" ")}"`);
+  const identity = parseRecipient(recipient);
+  if (text !== undefined) return { to: identity, text };
+  if (spoken.length > 0) return { to: identity, text: spoken.join(" ") };
+  if (io.stdin.isTTY === true)
+    throw new CommandError(EXIT.usage, "What to send? Give --text, words after the number, or standard input");
+  return { to: identity, text: await readAll(io) };
+}
+
+function parseRecipient(text: string): Identity {
+  if (isBsuid(text)) return { bsuid: text };
+  const phone = parsePhone(text);
+  if (phone === undefined)
+    throw new CommandError(EXIT.usage, `"${text}" is no international number such as +15551234567, and no BSUID`);
+  return { phone };
+}
+
+async function readAll({ stdin }: Io): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of stdin) {
+    const bytes = Buffer.from(chunk);
+    size += bytes.length;
+    if (size > MAX_STDIN_BYTES) throw new CommandError(EXIT.usage, "Standard input is longer than 1 MiB");
+    chunks.push(bytes);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+function formatIdentity({ phone, bsuid }: Identity): string | undefined {
+  return phone === undefined ? bsuid : `+${phone}`;
+}

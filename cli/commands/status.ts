@@ -1,0 +1,104 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import { loadConfig } from "../../src/config/config.ts";
+import { maskContact } from "../../src/message.ts";
+import { DaemonLock } from "../../src/store/lock.ts";
+import { Store } from "../../src/store/store.ts";
+import { paint, print, type Io } from "../io.ts";
+
+const part = z.object({ kind: z.string(), message: z.string(), hint: z.string().optional() });
+const daemon = z.object({ pid: z.int(), version: z.string(), startedAt: z.number() });
+
+type Part = z.output<typeof part>;
+
+interface Status {
+  readonly state: string;
+  readonly daemon: { readonly alive: boolean; readonly pid?: number; readonly version?: string; readonly startedAt?: string };
+  readonly gateway: Part | undefined;
+  readonly poll: (Part & { readonly lastAt: string | undefined }) | undefined;
+  readonly inbox: { readonly pending: number; readonly oldestAt: string | undefined; readonly quarantined: number; readonly byState: Record<string, number> };
+  readonly outbox: { readonly queued: number; readonly sending: number; readonly doubt: number; readonly dead: number };
+  /** What waits, is in doubt or was given up; numbers masked. */
+  readonly stuck: readonly { readonly id: number; readonly to: string; readonly state: string; readonly error: string | undefined }[];
+}
+
+const STUCK_ROWS = 10;
+
+/** Shows what the state folder tells; works while the daemon runs and while it does not. */
+export async function status(io: Io, options: { readonly config?: string; readonly json: boolean }): Promise<void> {
+  const config = loadConfig({ env: io.env, file: options.config });
+  const folder = config.state.dir;
+  if (!existsSync(join(folder, "relay.db"))) {
+    const text = `wa-poller has not run yet: there is no state in ${folder}`;
+    return print(io, { json: { state: folder, daemon: { alive: false } }, text }, options.json);
+  }
+  using store = Store.open(folder);
+  const found = readStatus(store, folder);
+  print(io, { json: found, text: describe(found, io) }, options.json);
+}
+
+function readStatus(store: Store, folder: string): Status {
+  const alive = isDaemonAlive(folder);
+  const facts = store.facts;
+  const read = <T>(name: string, schema: z.ZodType<T>): T | undefined => {
+    const fact = facts.get(name);
+    return fact && schema.safeParse(JSON.parse(fact.value)).data;
+  };
+  const process = read("daemon", daemon);
+  const poll = read("poll", part);
+  const counts = store.outbox.counts();
+  const byState = store.inbox.counts();
+  return {
+    state: folder,
+    daemon: alive && process ? { alive, ...process, startedAt: iso(process.startedAt) ?? "" } : { alive },
+    gateway: read("gateway", part),
+    poll: poll && { ...poll, lastAt: iso(facts.get("cursor.poll")?.changedAt) },
+    inbox: {
+      pending: byState["pending"] ?? 0,
+      oldestAt: iso(store.inbox.oldestPending()),
+      quarantined: store.inbox.quarantined(),
+      byState,
+    },
+    outbox: { queued: counts["queued"] ?? 0, sending: counts["sending"] ?? 0, doubt: counts["doubt"] ?? 0, dead: counts["dead"] ?? 0 },
+    stuck: store.outbox
+      .list({ all: false, limit: 1000 })
+      .filter((row) => row.error !== null)
+      .slice(-STUCK_ROWS)
+      .map((row) => ({ id: row.id, to: maskContact(row.contact), state: row.state, error: row.error ?? undefined })),
+  };
+}
+
+function isDaemonAlive(folder: string): boolean {
+  const lock = DaemonLock.tryAcquire(folder);
+  lock?.[Symbol.dispose]();
+  return lock === undefined;
+}
+
+function describe(found: Status, io: Io): string {
+  const color = paint(io);
+  const { daemon: process, gateway, poll, inbox, outbox, stuck } = found;
+  const lines = [
+    process.alive
+      ? `daemon   ${color("running", "green")}, process ${process.pid ?? "?"}, version ${process.version ?? "?"}, since ${process.startedAt ?? "?"}`
+      : `daemon   ${color("not running", "red")}${color("; start it with: wa-poller", "dim")}`,
+    ...describePart("gateway", process.alive ? gateway : undefined, gateway?.kind === "connected", color),
+    ...describePart("poll", process.alive ? poll : undefined, poll?.kind === "polling", color),
+    `last poll ${poll?.lastAt ?? "never"}`,
+    `inbox    ${inbox.pending} waiting for an answer${inbox.oldestAt ? `, the oldest since ${inbox.oldestAt}` : ""}; ${inbox.quarantined} unreadable`,
+    `outbox   ${outbox.queued + outbox.sending} to send, ${outbox.doubt} of unknown outcome, ${outbox.dead} given up`,
+    ...stuck.map((row) => `         #${row.id} to ${row.to} ${color(row.state, "yellow")}: ${row.error}`),
+  ];
+  if (outbox.dead > 0) lines.push(color("         wa-cli outbox retry <id>, or wa-cli outbox drop <id>", "dim"));
+  return lines.join("\n");
+}
+
+function describePart(name: string, found: Part | undefined, isWell: boolean, color: ReturnType<typeof paint>): string[] {
+  if (!found) return [`${name.padEnd(9)}unknown`];
+  const line = `${name.padEnd(9)}${color(found.kind, isWell ? "green" : "yellow")}: ${found.message}`;
+  return found.hint === undefined ? [line] : [line, `         → ${found.hint}`];
+}
+
+function iso(at: number | undefined): string | undefined {
+  return at === undefined ? undefined : new Date(at).toISOString();
+}

@@ -1,0 +1,46 @@
+import { CommanderError } from "commander";
+import { ConfigError, describeError, RelayError } from "../src/errors.ts";
+import { CommandError, EXIT, type ExitCode } from "./exit-code.ts";
+import type { Io } from "./io.ts";
+import { createProgram } from "./program.ts";
+
+/** Process → program → exit code. */
+export async function main(): Promise<void> {
+  const stop = new AbortController();
+  process.once("SIGINT", () => stop.abort(new CommandError(EXIT.failed, "Interrupted")));
+  const io: Io = {
+    env: process.env,
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    signal: stop.signal,
+  };
+  process.exitCode = await runCli(io, process.argv.slice(2));
+}
+
+/** Runs one command line; the only place where errors become exit codes. */
+export async function runCli(io: Io, args: readonly string[]): Promise<ExitCode> {
+  try {
+    await createProgram(io).parseAsync(args, { from: "user" });
+    return EXIT.done;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+    const asJson = args.includes("--json");
+    const exitCode = exitCodeOf(error);
+    const lines = error instanceof ConfigError ? error.problems : [describeError(error)];
+    const hint = error instanceof RelayError ? error.hint : undefined;
+    if (asJson) {
+      const report = error instanceof CommandError ? error.report : {};
+      io.stdout.write(`${JSON.stringify({ ...report, error: lines.join("; "), hint, exitCode })}\n`);
+    }
+    for (const line of lines) io.stderr.write(`wa-cli: ${line}\n`);
+    if (hint !== undefined) io.stderr.write(`wa-cli: → ${hint}\n`);
+    return exitCode;
+  }
+}
+
+function exitCodeOf(error: unknown): ExitCode {
+  if (error instanceof CommandError) return error.exitCode;
+  if (error instanceof ConfigError) return EXIT.config;
+  return EXIT.failed;
+}

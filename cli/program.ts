@@ -1,0 +1,121 @@
+import { Command, InvalidArgumentError } from "commander";
+import { VERSION } from "../src/version.ts";
+import type { Io } from "./io.ts";
+
+const EXAMPLES = `
+Examples:
+  wa-cli send --to +15551234567 --text "Your table is ready"
+  echo "Long report" | wa-cli send --to +15551234567
+  wa-cli status --json
+  wa-cli preflight
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 configuration, 4 credentials refused,
+5 not deliverable, 6 outcome unknown (do not repeat), 7 temporary (try again)`;
+
+/** The command line. Each command's code is loaded only when it runs: start-up is part of the product. */
+export function createProgram(io: Io): Command {
+  const program = new Command("wa-cli")
+    .description("Sends WhatsApp messages, and shows and checks what wa-poller does")
+    .version(VERSION)
+    .addHelpText("after", EXAMPLES)
+    .configureOutput({
+      writeOut: (text) => io.stdout.write(text),
+      writeErr: (text) => io.stderr.write(text),
+      getOutHasColors: () => io.stdout.isTTY === true,
+      getErrHasColors: () => io.stderr.isTTY === true,
+    })
+    .exitOverride();
+  addSend(program, io);
+  addStatus(program, io);
+  addPreflight(program, io);
+  addOutbox(program, io);
+  return program;
+}
+
+function addSend(program: Command, io: Io): void {
+  withCommon(program.command("send [words...]"))
+    .description("send a text; prints the id that WhatsApp gave it")
+    .option("--to <number>", "recipient: an international number, or a BSUID", guardValue)
+    .option("--text <text>", "what to send; else the words, else standard input", guardValue)
+    .option("--timeout <seconds>", "give up after this long", parseSeconds, 20)
+    .addHelpText(
+      "after",
+      `
+Examples:
+  wa-cli send --to +15551234567 --text "On my way"
+  wa-cli send +15551234567 On my way
+  wa-cli send --to +15551234567 < report.md`,
+    )
+    .action(async (words: string[], options) => {
+      const { send } = await import("./commands/send.ts");
+      await send(io, { ...options, words });
+    });
+}
+
+function addStatus(program: Command, io: Io): void {
+  withCommon(program.command("status"))
+    .description("what the daemon does: gateway, last poll, queues, what is stuck")
+    .action(async (options) => {
+      const { status } = await import("./commands/status.ts");
+      await status(io, options);
+    });
+}
+
+function addPreflight(program: Command, io: Io): void {
+  withCommon(program.command("preflight"))
+    .alias("doctor")
+    .description("check configuration, key, number, rights and the gateway, each with its next step")
+    .action(async (options) => {
+      const { preflight } = await import("./commands/preflight.ts");
+      await preflight(io, options);
+    });
+}
+
+function addOutbox(program: Command, io: Io): void {
+  const outbox = program.command("outbox").description("messages that wait, are in doubt or were given up");
+  withCommon(outbox.command("list", { isDefault: true }))
+    .description("list them, oldest first")
+    .option("--all", "accepted ones too", false)
+    .option("--limit <count>", "newest rows at most", parseCount, 50)
+    .action(async (options) => {
+      const { list } = await import("./commands/outbox.ts");
+      await list(io, options);
+    });
+  withCommon(outbox.command("retry <id>"))
+    .description("queue a message again that was given up")
+    .action(async (id: string, options) => {
+      const { retry } = await import("./commands/outbox.ts");
+      await retry(io, { ...options, id: parseCount(id) });
+    });
+  withCommon(outbox.command("drop <id>"))
+    .description("take a message off the list without sending it")
+    .action(async (id: string, options) => {
+      const { drop } = await import("./commands/outbox.ts");
+      await drop(io, { ...options, id: parseCount(id) });
+    });
+}
+
+function withCommon(command: Command): Command {
+  return command
+    .option("--config <file>", "configuration file")
+    .option("--json", "one JSON document on standard output", false)
+    .allowExcessArguments(false);
+}
+
+/** `--text --json` has lost its text: nobody should receive the next flag. A text may still begin with a dash: `--text=--json`. */
+function guardValue(value: string): string {
+  if (/^--(to|text|json|config|timeout|help|version|dry-run|message|media)(=|$)/.test(value))
+    throw new InvalidArgumentError(`"${value}" is an option, so the value is missing.`);
+  return value;
+}
+
+function parseSeconds(value: string): number {
+  const seconds = Number(value);
+  if (!(seconds >= 1 && seconds <= 3600)) throw new InvalidArgumentError("It must be 1 to 3600 seconds.");
+  return seconds;
+}
+
+function parseCount(value: string): number {
+  if (!/^[1-9]\d{0,9}$/.test(value)) throw new InvalidArgumentError("It must be a positive whole number.");
+  return Number(value);
+}

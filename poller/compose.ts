@@ -1,0 +1,155 @@
+import type { Clock } from "../src/clock.ts";
+import { requireKapso, type Config } from "../src/config/config.ts";
+import { StateError } from "../src/errors.ts";
+import { Device } from "../src/gateway/device.ts";
+import { OpenClawGateway } from "../src/gateway/openclaw.ts";
+import { createFetch } from "../src/http.ts";
+import type { Log } from "../src/log.ts";
+import { Answerer } from "../src/pipeline/answer.ts";
+import { runBridge, type Draining } from "../src/pipeline/bridge.ts";
+import { Deliverer } from "../src/pipeline/deliver.ts";
+import { Guard } from "../src/pipeline/guard.ts";
+import { Lanes } from "../src/pipeline/lanes.ts";
+import { PollSource } from "../src/source/poll.ts";
+import { DaemonLock } from "../src/store/lock.ts";
+import { Store } from "../src/store/store.ts";
+import { VERSION } from "../src/version.ts";
+import { CloudApi } from "../src/whatsapp/client.ts";
+import { toMessages } from "../src/whatsapp/messages.ts";
+
+/** Who claims rows of the outbox; `wa-cli` has names of its own. */
+const CLAIMED_BY = "daemon";
+const LOCK_TRIES = 5;
+
+export interface Surroundings {
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** What the parts share. */
+interface Base extends Surroundings {
+  readonly config: Config;
+  readonly store: Store;
+  readonly api: CloudApi;
+}
+
+/**
+ * Builds every part from the configuration and runs them until `signal` aborts.
+ * @throws ConfigError, StateError
+ */
+export async function startBridge(config: Config, surroundings: Surroundings, signal: AbortSignal): Promise<void> {
+  const { clock, log } = surroundings;
+  const account = requireKapso(config);
+  await using stack = new AsyncDisposableStack();
+  // The lock comes first: only its holder may repair the file.
+  stack.use(await lock(config.state.dir, clock, signal));
+  const store = stack.use(Store.open(config.state.dir, { repair: true }));
+  const fetch = stack.use(createFetch());
+  const api = new CloudApi(account, { fetch, clock });
+  const base: Base = { ...surroundings, config, store, api };
+
+  const answerFrom = await firstAnswerable(base);
+  const gateway = createGateway(base);
+  const deliveries = createDraining(config);
+  const deliverer = createDeliverer(base, deliveries);
+  const answers = createDraining(config);
+  const answerer = createAnswerer(base, answers, { gateway, deliverer, answerFrom });
+  const poll = new PollSource(
+    { api, cursors: store.facts, clock, log: log.child({ component: "poll" }), onState: noteState(base, "poll") },
+    { phoneNumberId: account.phoneNumberId, intervalMs: config.delivery.pollIntervalMs, firstSince: answerFrom },
+  );
+
+  const doubtful = await store.outbox.recover(CLAIMED_BY, clock.now());
+  if (doubtful > 0) log.warn({ count: doubtful }, "sends of unknown outcome are looked up");
+  noteState(base, "daemon")({ pid: process.pid, version: VERSION, startedAt: clock.now() });
+  const sweep = () => store.sweep(clock.now(), config.state.keepTextMs);
+  await runBridge(
+    { ...surroundings, sources: [poll], inbox: store.inbox, answerer, answers, deliverer, deliveries, gateway, sweep },
+    signal,
+  );
+}
+
+function createDraining({ delivery }: Config): Draining {
+  return { lanes: new Lanes(delivery.maxParallel), abort: new AbortController() };
+}
+
+function createGateway(base: Base): OpenClawGateway {
+  const { config, clock, log } = base;
+  return new OpenClawGateway(config.gateway, {
+    loadDevice: () => Device.load(config.state.dir),
+    clock,
+    log: log.child({ component: "gateway" }),
+    onState: noteState(base, "gateway"),
+  });
+}
+
+function createDeliverer({ config, store, api, clock, log }: Base, { lanes, abort }: Draining): Deliverer {
+  return new Deliverer(
+    { outbox: store.outbox, sender: api, lanes, clock, log: log.child({ component: "outbox" }) },
+    { by: CLAIMED_BY, settleMs: config.send.settleMs },
+    abort.signal,
+  );
+}
+
+function createAnswerer(
+  { config, store, api, clock, log }: Base,
+  { lanes, abort }: Draining,
+  { gateway, deliverer, answerFrom }: { gateway: OpenClawGateway; deliverer: Deliverer; answerFrom: number },
+): Answerer {
+  const { security, delivery, gateway: agent } = config;
+  return new Answerer(
+    {
+      inbox: store.inbox,
+      guard: new Guard({ ...security, sessionKey: agent.sessionKey }),
+      gateway,
+      lanes,
+      typing: { receipts: api, mode: delivery.receipts, clock, log: log.child({ component: "typing" }) },
+      format: toMessages,
+      deliver: (contact) => deliverer.wake(contact),
+      clock,
+      log: log.child({ component: "answer" }),
+    },
+    {
+      maxAgeMs: delivery.maxAgeMs,
+      answerFrom,
+      denyMessage: security.denyMessage,
+      limitMessage: security.limitMessage,
+      errorMessage: agent.errorMessage,
+    },
+    abort.signal,
+  );
+}
+
+/** Leaves word of a part's state for `wa-cli status`. */
+function noteState({ store, clock, log }: Base, name: string): (state: object) => void {
+  return (state) => {
+    store.facts
+      .set(name, JSON.stringify(state), clock.now())
+      .catch((err: unknown) => log.warn({ err }, "state not noted"));
+  };
+}
+
+async function lock(folder: string, clock: Clock, signal: AbortSignal): Promise<DaemonLock> {
+  // `wa-cli status` holds it for a moment when it looks.
+  for (let tries = 0; tries < LOCK_TRIES; tries++) {
+    const held = DaemonLock.tryAcquire(folder);
+    if (held) return held;
+    await clock.sleep(200, signal);
+  }
+  throw new StateError(`Another wa-poller works with the state in ${folder}`, {
+    hint: "stop that one first, or give this one a state.dir (KAPSO_STATE_DIR) of its own",
+  });
+}
+
+/** From when on messages are answered: older ones belong to whoever served the number before the first start. */
+async function firstAnswerable({ config, store, clock, log }: Base): Promise<number> {
+  const { setAside, facts } = store;
+  const now = clock.now();
+  if (setAside)
+    log.error({ movedTo: setAside.path }, "the state file was damaged: it was moved aside, and unanswered messages in it are lost");
+  const known = facts.get("answer-from");
+  if (known) return Number(known.value);
+  const from = Math.floor(setAside?.lastWriteAt ?? now - config.delivery.backfillMs);
+  await facts.set("answer-from", String(from), now);
+  return from;
+}

@@ -1,0 +1,88 @@
+import { Command } from "commander";
+import { systemClock } from "../src/clock.ts";
+import { loadConfig, requireKapso, type Config } from "../src/config/config.ts";
+import { ConfigError, describeError, RelayError } from "../src/errors.ts";
+import { createLog, type Log } from "../src/log.ts";
+import { Store } from "../src/store/store.ts";
+import { VERSION } from "../src/version.ts";
+import { startBridge } from "./compose.ts";
+import { runSandbox } from "./sandbox.ts";
+
+interface Options {
+  readonly config?: string;
+  readonly sandbox?: true;
+  readonly check?: true;
+}
+
+const EXAMPLES = `
+Examples:
+  KAPSO_API_KEY=… KAPSO_PHONE_NUMBER_ID=… KAPSO_ALLOWED_NUMBERS=+15551234567 wa-poller
+  wa-poller --sandbox          try it here, without an account
+  wa-poller --config relay.toml --check`;
+
+/** Process → options → bridge → exit code. */
+export async function main(): Promise<void> {
+  const program = new Command("wa-poller")
+    .description("Relays WhatsApp messages to an agent gateway, and the agent's answers back")
+    .version(VERSION)
+    .option("--config <file>", "configuration file (default: ~/.config/wa-relay/config.toml if it is there)")
+    .option("--sandbox", "run against a stand-in for WhatsApp: you type as the person who writes")
+    .option("--check", "check the configuration and the state folder, then exit")
+    .addHelpText("after", EXAMPLES)
+    .configureOutput({ outputError: (text, write) => write(text) })
+    .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
+    .allowExcessArguments(false)
+    .parse();
+  try {
+    await run(program.opts<Options>());
+  } catch (error) {
+    process.exitCode = error instanceof ConfigError ? 3 : 1;
+    for (const line of describeFailure(error)) process.stderr.write(`wa-poller: ${line}\n`);
+  }
+}
+
+async function run({ config: file, sandbox, check }: Options): Promise<void> {
+  const config = loadConfig({ env: process.env, file });
+  if (check) return checkOnly(config);
+  const log = createLog({
+    level: sandbox && config.log.level === "info" ? "warn" : config.log.level,
+    format: config.log.format ?? (process.stderr.isTTY ? "pretty" : "json"),
+  });
+  const signal = stopSignal(log);
+  if (sandbox) return runSandbox(config, { clock: systemClock, log }, process, signal);
+  greet(config, log);
+  await startBridge(config, { clock: systemClock, log }, signal);
+}
+
+function checkOnly(config: Config): void {
+  requireKapso(config);
+  Store.open(config.state.dir)[Symbol.dispose]();
+  process.stdout.write(`Configuration and state are usable (${config.file ?? "no file, environment only"})\n`);
+}
+
+function greet(config: Config, log: Log): void {
+  const { security, delivery, gateway } = config;
+  const fields = { config: config.file ?? "environment", state: config.state.dir, gateway: gateway.url };
+  log.info({ ...fields, pollIntervalMs: delivery.pollIntervalMs }, `wa-poller ${VERSION} starts`);
+  if (security.open) log.warn("security.mode is open: everybody who finds the number can talk to the agent");
+  else if (security.roles.size === 0)
+    log.warn({ hint: "set KAPSO_ALLOWED_NUMBERS=+15551234567, or security.roles in config.toml" }, "nobody may write yet");
+}
+
+/** Aborts on the first SIGTERM or SIGINT; a second one ends the process at once (nothing is lost: all is on disk). */
+function stopSignal(log: Log): AbortSignal {
+  const stop = new AbortController();
+  for (const name of ["SIGTERM", "SIGINT"] as const)
+    process.on(name, () => {
+      if (stop.signal.aborted) process.exit(1);
+      log.info({ signal: name }, "stop asked for");
+      stop.abort(new Error(`Stopped by ${name}`));
+    });
+  return stop.signal;
+}
+
+function describeFailure(error: unknown): readonly string[] {
+  if (error instanceof ConfigError) return error.problems;
+  const hint = error instanceof RelayError && error.hint !== undefined ? [`→ ${error.hint}`] : [];
+  return [describeError(error), ...hint];
+}

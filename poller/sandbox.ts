@@ -1,0 +1,46 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Config } from "../src/config/config.ts";
+import { EchoGateway } from "../src/sandbox/gateway.ts";
+import { StandInKapso } from "../src/sandbox/kapso.ts";
+import { runTerminal } from "../src/sandbox/terminal.ts";
+import { startBridge, type Surroundings } from "./compose.ts";
+
+const POLL_MS = 1000;
+
+/** The whole bridge on a stand-in for WhatsApp, and on an echo agent unless a gateway is configured. */
+export async function runSandbox(
+  config: Config,
+  surroundings: Surroundings,
+  { stdin, stdout }: Pick<NodeJS.Process, "stdin" | "stdout">,
+  signal: AbortSignal,
+): Promise<void> {
+  await using stack = new AsyncDisposableStack();
+  const folder = mkdtempSync(join(tmpdir(), "wa-relay-sandbox-"));
+  stack.defer(() => rmSync(folder, { recursive: true, force: true }));
+  const kapso = stack.use(await StandInKapso.start());
+  const echo = config.gateway.isNamed ? undefined : stack.use(await EchoGateway.start());
+  stdout.write(`Sandbox: you are a person on WhatsApp, the bridge runs for real against stand-ins on this machine.\n`);
+  stdout.write(`Agent: ${echo ? "built-in echo" : config.gateway.url}. Type a message; Ctrl-C ends it.\n\n`);
+  const ended = new AbortController();
+  const bridge = startBridge(
+    {
+      ...config,
+      kapso: { apiKey: kapso.apiKey, phoneNumberId: kapso.phoneNumberId, baseUrl: kapso.url },
+      delivery: { ...config.delivery, pollIntervalMs: POLL_MS },
+      gateway: echo ? { ...config.gateway, url: echo.url, token: undefined } : config.gateway,
+      security: { ...config.security, open: true, rateLimit: Number.MAX_SAFE_INTEGER },
+      state: { ...config.state, dir: folder },
+    },
+    surroundings,
+    AbortSignal.any([signal, ended.signal]),
+  );
+  try {
+    await Promise.race([runTerminal({ input: stdin, output: stdout }, kapso, signal), bridge]);
+  } finally {
+    ended.abort();
+    stdin.destroy();
+    await bridge;
+  }
+}

@@ -1,0 +1,179 @@
+import { existsSync, readFileSync } from "node:fs";
+import { isAbsolute, join, resolve } from "node:path";
+import leven from "leven";
+import { parse as parseToml } from "smol-toml";
+import { z } from "zod";
+import { ConfigError, describeError } from "../errors.ts";
+import { NOT_YET, SETTINGS, type Setting, type Values } from "./settings.ts";
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+type Table = Record<string, unknown>;
+
+/** The file to read: a named one must exist; of the usual places the first that exists, or none. */
+export function findConfigFile(env: Environment, home: string, named: string | undefined): string | undefined {
+  const explicit = [
+    ["--config", named],
+    ["WA_CONFIG", env["WA_CONFIG"]],
+    ["KAPSO_CONFIG", env["KAPSO_CONFIG"]],
+  ] as const;
+  for (const [origin, value] of explicit) {
+    if (!value) continue;
+    const path = resolve(expandHome(value, home));
+    if (!existsSync(path)) throw new ConfigError([`${origin}: there is no file ${path}`]);
+    return path;
+  }
+  const base = env["XDG_CONFIG_HOME"];
+  const folder = base && isAbsolute(base) ? base : join(home, ".config");
+  return ["wa-relay", "kapso-whatsapp"].map((name) => join(folder, name, "config.toml")).find((path) => existsSync(path));
+}
+
+/** Reads and checks every setting. All faults are collected, so that one run shows them all. */
+export function readValues(env: Environment, path: string | undefined, home: string): Values {
+  const problems: string[] = [];
+  const file = path === undefined ? {} : readToml(path);
+  reportUnknown(file, problems);
+  reportNotYet(env, problems);
+  const reader = new Reader(env, home, problems);
+  const values: Record<string, unknown> = {};
+  for (const [section, settings] of Object.entries(SETTINGS)) {
+    const table = section === "" ? file : asTable(file[section]);
+    const read: Record<string, unknown> = {};
+    for (const [key, setting] of Object.entries(settings)) read[key] = reader.read(section, key, setting, table);
+    values[section] = read;
+  }
+  if (problems.length > 0) throw new ConfigError(problems);
+  // Every key was checked by its own schema in the loop above, which the compiler can not follow.
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+  return values as Values;
+}
+
+class Reader {
+  readonly #env: Environment;
+  readonly #home: string;
+  readonly #problems: string[];
+
+  constructor(env: Environment, home: string, problems: string[]) {
+    this.#env = env;
+    this.#home = home;
+    this.#problems = problems;
+  }
+
+  /** Environment first, then the file, then the default. Empty variables count as unset. */
+  read(section: string, key: string, setting: Setting, table: Table): unknown {
+    const name = section === "" ? key : `${section}.${key}`;
+    for (const variable of setting.env) {
+      const value = this.#env[variable];
+      const file = setting.secret ? this.#env[`${variable}_FILE`] : undefined;
+      if (value && file) this.#problems.push(`${variable} and ${variable}_FILE are both set: keep one`);
+      if (value) return this.#check(setting, fromText(setting, value, variable), `${variable} (${name})`);
+      if (file) return this.#check(setting, this.#readSecret(file, `${variable}_FILE`), `${variable}_FILE (${name})`);
+    }
+    const value = table[key];
+    const file = setting.secret ? table[`${key}_file`] : undefined;
+    if (value !== undefined && file !== undefined) this.#problems.push(`${name} and ${name}_file are both set: keep one`);
+    if (value === undefined && typeof file === "string")
+      return this.#check(setting, this.#readSecret(file, `${name}_file`), `${name}_file`);
+    return this.#check(setting, this.#expand(name, value), name);
+  }
+
+  #check(setting: Setting, value: unknown, name: string): unknown {
+    const result = setting.schema.safeParse(value);
+    if (result.success) return result.data;
+    const shown = setting.secret || value === undefined ? "" : ` (it is ${JSON.stringify(value)})`;
+    for (const issue of result.error.issues) this.#problems.push(`${name}: ${describeIssue(issue)}${shown}`);
+    return undefined;
+  }
+
+  #expand(name: string, value: unknown): unknown {
+    return name === "state.dir" && typeof value === "string" ? resolve(expandHome(value, this.#home)) : value;
+  }
+
+  #readSecret(file: string, name: string): string | undefined {
+    try {
+      const text = readFileSync(expandHome(file, this.#home), "utf8").trim();
+      if (text === "") this.#problems.push(`${name}: ${file} is empty`);
+      return text === "" ? undefined : text;
+    } catch (error) {
+      this.#problems.push(`${name}: cannot read it: ${describeError(error)}`);
+      return undefined;
+    }
+  }
+}
+
+/** A variable is always text; the setting's own type says what it means. */
+function fromText(setting: Setting, text: string, variable: string): unknown {
+  // The Go bridge had two webhook modes before it had names for where the webhook listens.
+  if (variable === "KAPSO_WEBHOOK_MODE" && /^(webhook|both)$/.test(text)) return "domain";
+  const probe = (value: unknown) => setting.schema.safeParse(value).success;
+  if (probe([])) return splitList(text);
+  if (probe(true)) return /^(1|true|yes|on)$/i.test(text) || (/^(0|false|no|off)$/i.test(text) ? false : text);
+  if (/^\d+(\.\d+)?$/.test(text) && !setting.schema.safeParse(text).success) return Number(text);
+  return text;
+}
+
+function splitList(text: string): string[] {
+  return text
+    .split(/[,;\n]/)
+    .map((part) => part.trim())
+    .filter((part) => part !== "");
+}
+
+function readToml(path: string): Table {
+  try {
+    return parseToml(readFileSync(path, "utf8"));
+  } catch (error) {
+    throw new ConfigError([`${path}: ${describeError(error)}`], { cause: error });
+  }
+}
+
+function reportUnknown(file: Table, problems: string[]): void {
+  const sections: Record<string, Record<string, Setting>> = SETTINGS;
+  const tops = [...Object.keys(SETTINGS), ...Object.keys(SETTINGS[""])].filter((name) => name !== "");
+  for (const [section, table] of Object.entries(file)) {
+    const later = NOT_YET[section];
+    const settings = sections[section];
+    if (later !== undefined) problems.push(`${section}: ${later}`);
+    else if (section in SETTINGS[""]) continue;
+    else if (settings === undefined) problems.push(`${section}: there is no such key${suggest(section, tops)}`);
+    else if (!isTable(table)) problems.push(`${section}: must be a table, [${section}]`);
+    else {
+      const known = Object.entries(settings).flatMap(([key, { secret }]) => (secret ? [key, `${key}_file`] : [key]));
+      for (const key of Object.keys(table))
+        if (!known.includes(key))
+          problems.push(`${section}.${key}: there is no such key${suggest(key, known, `${section}.`)}`);
+    }
+  }
+}
+
+function reportNotYet(env: Environment, problems: string[]): void {
+  const variable = Object.keys(env).find((name) => name.startsWith("KAPSO_TRANSCRIBE_") && env[name]);
+  if (variable !== undefined) problems.push(`${variable}: ${NOT_YET["transcribe"]}`);
+}
+
+function suggest(name: string, known: readonly string[], prefix = ""): string {
+  const nearest = known
+    .map((candidate) => ({ candidate, distance: leven(name, candidate) }))
+    .sort((a, b) => a.distance - b.distance)[0];
+  if (nearest === undefined || nearest.distance > Math.max(3, name.length / 2)) return "";
+  return `; did you mean ${prefix}${nearest.candidate}?`;
+}
+
+function describeIssue(issue: z.core.$ZodIssue): string {
+  if (issue.code === "invalid_value") return `must be one of ${issue.values.map((value) => `"${String(value)}"`).join(", ")}`;
+  if (issue.code === "invalid_type") return `must be of type ${issue.expected}`;
+  const path = issue.path.length === 0 ? "" : `${issue.path.join(".")}: `;
+  return path + issue.message.replace(/^Too (small|big): expected \w+ to be /, "must be ").replace(/^a duration/, "must be a duration");
+}
+
+function expandHome(path: string, home: string): string {
+  return path === "~" || path.startsWith("~/") ? join(home, path.slice(1)) : path;
+}
+
+function isTable(value: unknown): value is Table {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function asTable(value: unknown): Table {
+  return isTable(value) ? value : {};
+}

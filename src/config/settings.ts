@@ -1,0 +1,207 @@
+import { z } from "zod";
+import { parseDuration } from "./duration.ts";
+
+/** One key of config.toml: its check and default, the variables that override it, and a line for people. */
+export interface Setting<T extends z.ZodType = z.ZodType> {
+  readonly schema: T;
+  readonly env: readonly string[];
+  readonly about: string;
+  /** Secrets can also come from a file: `<key>_file` and `<VARIABLE>_FILE`. */
+  readonly secret: boolean;
+}
+
+function setting<T extends z.ZodType>(schema: T, env: string | readonly string[], about: string): Setting<T> {
+  return { schema, env: typeof env === "string" ? [env] : env, about, secret: false };
+}
+
+function secret(env: string | readonly string[], about: string): Setting<z.ZodOptional<z.ZodString>> {
+  return { ...setting(z.string().min(1).optional(), env, about), secret: true };
+}
+
+/** Milliseconds inside; `min` and `max` too. */
+function duration(fallback: string, { min, max }: { readonly min: string; readonly max: string }) {
+  const range = `a duration from ${min} to ${max}, such as "${fallback}"; a bare number counts seconds`;
+  const ms = (text: string) => parseDuration(text) ?? 0;
+  return z
+    .union([z.string(), z.number()], range)
+    .default(fallback)
+    .transform((value, context) => {
+      const parsed = parseDuration(value);
+      if (parsed !== undefined && parsed >= ms(min) && parsed <= ms(max)) return parsed;
+      context.addIssue(`must be ${range}`);
+      return z.NEVER;
+    });
+}
+
+const origin = (fallback: string) =>
+  z
+    .url({ protocol: /^https?$/, error: 'must be an origin such as "https://api.kapso.ai"' })
+    .transform((url) => new URL(url).origin)
+    .default(fallback);
+
+const ERROR_MESSAGE = "Sorry, I ran into an issue processing your message. Please try again in a moment.";
+const LIMIT_MESSAGE = "You are sending messages faster than I can take them. Please wait a minute and try again.";
+
+/** Every key there is. The keys of the Go bridge `kapso-whatsapp` keep their names and meaning. */
+export const SETTINGS = {
+  "": {
+    provider: setting(z.enum(["kapso", "meta"]).optional(), "WA_PROVIDER", "who carries the messages"),
+  },
+  kapso: {
+    api_key: secret("KAPSO_API_KEY", "project API key (Kapso dashboard, Integrations, API keys)"),
+    phone_number_id: {
+      ...setting(
+        z.string().regex(/^\d+$/, "must be the digits of the phone number id, not the phone number").optional(),
+        "KAPSO_PHONE_NUMBER_ID",
+        "phone number id (Kapso dashboard, WhatsApp, your number)",
+      ),
+      secret: true,
+    },
+    base_url: setting(origin("https://api.kapso.ai"), "KAPSO_BASE_URL", "origin of Kapso's API"),
+  },
+  meta: {
+    access_token: secret("WHATSAPP_ACCESS_TOKEN", "access token of Meta's Cloud API"),
+    phone_number_id: setting(z.string().optional(), "WHATSAPP_PHONE_NUMBER_ID", "phone number id at Meta"),
+    app_secret: secret("WHATSAPP_APP_SECRET", "secret of the Meta app that signs webhooks"),
+    verify_token: secret("WHATSAPP_VERIFY_TOKEN", "token of Meta's webhook verification"),
+    base_url: setting(origin("https://graph.facebook.com"), "META_BASE_URL", "origin of Meta's Graph API"),
+    graph_version: setting(z.string().optional(), "META_GRAPH_VERSION", "version of the Graph API"),
+  },
+  delivery: {
+    mode: setting(
+      z.enum(["polling", "tailscale", "domain"]).default("polling"),
+      ["KAPSO_MODE", "KAPSO_WEBHOOK_MODE"],
+      "how inbound messages arrive",
+    ),
+    poll_interval: setting(
+      duration("30s", { min: "1s", max: "1h" }),
+      "KAPSO_POLL_INTERVAL",
+      "longest wait between two polls; shorter while people are writing",
+    ),
+    poll_fallback: setting(z.boolean().default(false), "KAPSO_POLL_FALLBACK", "poll next to webhooks"),
+    max_parallel: setting(
+      z.int().min(1).max(1000).default(16),
+      "WA_MAX_PARALLEL",
+      "conversations answered at the same time",
+    ),
+    max_age: setting(
+      duration("24h", { min: "1m", max: "7d" }),
+      "WA_MAX_AGE",
+      "an older message is stored but not answered (WhatsApp closes the reply window after 24 h)",
+    ),
+    backfill: setting(
+      duration("1h", { min: "0s", max: "24h" }),
+      "WA_BACKFILL",
+      "on the very first start: how far back messages are still answered",
+    ),
+    receipts: setting(
+      z.enum(["typing", "read", "none"]).default("typing"),
+      "WA_RECEIPTS",
+      "blue ticks and typing while the agent works, blue ticks only, or neither",
+    ),
+  },
+  webhook: {
+    addr: setting(z.string().default("127.0.0.1:18790"), "KAPSO_WEBHOOK_ADDR", "listening address (webhook modes)"),
+    verify_token: secret("KAPSO_WEBHOOK_VERIFY_TOKEN", "token of the webhook verification"),
+    secret: secret("KAPSO_WEBHOOK_SECRET", "secret that signs webhooks"),
+  },
+  gateway: {
+    type: setting(z.enum(["openclaw", "zeroclaw"]).default("openclaw"), "GATEWAY_TYPE", "kind of agent gateway"),
+    url: setting(
+      z.url({ protocol: /^wss?$/, error: 'must be a WebSocket URL such as "ws://127.0.0.1:18789"' }).optional(),
+      ["OPENCLAW_GATEWAY_URL", "GATEWAY_URL"],
+      "WebSocket URL of the gateway",
+    ),
+    token: secret(["OPENCLAW_TOKEN", "GATEWAY_TOKEN"], "shared token of the gateway"),
+    session_key: setting(z.string().min(1).max(200).default("main"), "OPENCLAW_SESSION_KEY", "base of the session keys"),
+    sessions_json: setting(z.string().optional(), "OPENCLAW_SESSIONS_JSON", "accepted and unused"),
+    error_message: setting(
+      z.string().default(ERROR_MESSAGE),
+      "GATEWAY_ERROR_MESSAGE",
+      'sent once when the agent fails; "" sends nothing',
+    ),
+    role: setting(z.literal("operator").default("operator"), "GATEWAY_ROLE", "role at the gateway"),
+    scopes: setting(
+      z.array(z.string().min(1)).default(["operator.read", "operator.write"]),
+      "GATEWAY_SCOPES",
+      "scopes asked of the gateway",
+    ),
+    turn_timeout: setting(
+      duration("10m", { min: "1s", max: "24h" }),
+      "WA_TURN_TIMEOUT",
+      "the agent may work this long on one message",
+    ),
+  },
+  security: {
+    mode: setting(z.enum(["allowlist", "open"]).default("allowlist"), "KAPSO_SECURITY_MODE", "who may write"),
+    roles: setting(
+      z.record(z.string().min(1), z.array(z.string())).default({}),
+      [],
+      "role → numbers (any spelling) or BSUIDs; these people may write",
+    ),
+    allowed_numbers: setting(
+      z.array(z.string()).default([]),
+      "KAPSO_ALLOWED_NUMBERS",
+      "more people, with the default role",
+    ),
+    default_role: setting(z.string().min(1).default("member"), "KAPSO_DEFAULT_ROLE", "role of people without one"),
+    deny_message: setting(
+      z.string().default(""),
+      "KAPSO_DENY_MESSAGE",
+      'sent to a refused person at most once a day; "" stays silent',
+    ),
+    rate_limit: setting(z.int().min(1).default(10), "KAPSO_RATE_LIMIT", "messages of one person in a window"),
+    rate_window: setting(
+      duration("60s", { min: "1s", max: "24h" }),
+      "KAPSO_RATE_WINDOW",
+      "length of that window",
+    ),
+    limit_message: setting(
+      z.string().default(LIMIT_MESSAGE),
+      "WA_LIMIT_MESSAGE",
+      'sent once a window to a person over the limit; "" stays silent',
+    ),
+    session_isolation: setting(
+      z.boolean().default(true),
+      "KAPSO_SESSION_ISOLATION",
+      "a session for each person instead of one for all",
+    ),
+  },
+  send: {
+    settle: setting(
+      duration("30s", { min: "1s", max: "10m" }),
+      "WA_SETTLE",
+      "a send of unknown outcome must be missing from Kapso's list this long before it is sent again",
+    ),
+  },
+  state: {
+    dir: setting(z.string().min(1).optional(), "KAPSO_STATE_DIR", "folder of the database and the device key"),
+    keep_text: setting(
+      duration("8d", { min: "0s", max: "365d" }),
+      "WA_KEEP_TEXT",
+      "how long the text of settled messages stays in the database",
+    ),
+  },
+  log: {
+    level: setting(
+      z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]).default("info"),
+      "WA_LOG_LEVEL",
+      "least important lines that are logged",
+    ),
+    format: setting(z.enum(["pretty", "json"]).optional(), "WA_LOG_FORMAT", "default: pretty on a terminal, else json"),
+  },
+} as const satisfies Record<string, Record<string, Setting>>;
+
+export type Section = keyof typeof SETTINGS;
+
+/** The checked values, by section and key. */
+export type Values = {
+  readonly [S in Section]: { readonly [K in keyof (typeof SETTINGS)[S]]: ValueOf<(typeof SETTINGS)[S][K]> };
+};
+type ValueOf<T> = T extends { readonly schema: infer S extends z.ZodType } ? z.output<S> : never;
+
+/** Keys that an older configuration may have and that this version can not honour yet: stopping beats ignoring. */
+export const NOT_YET: Record<string, string> = {
+  transcribe: "transcription of voice messages is not supported yet; remove it to go on without",
+  commands: "chat commands are not supported yet; remove them to go on without",
+};

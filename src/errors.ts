@@ -1,0 +1,33 @@
+/** The base of every error that this program raises on purpose. `hint` is the one next step for the reader. */
+export class RelayError extends Error {
+  readonly hint: string | undefined;
+
+  constructor(message: string, options: ErrorOptions & { readonly hint?: string | undefined } = {}) {
+    super(message, options);
+    this.name = new.target.name;
+    this.hint = options.hint;
+  }
+}
+
+/** The configuration can not be used; one line in `problems` per fault, each naming its key. */
+export class ConfigError extends RelayError {
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[], options: ErrorOptions = {}) {
+    super(problems.join("\n"), options);
+    this.problems = problems;
+  }
+}
+
+/** The state folder can not be used: not writable, in use by another daemon, or from a newer version. */
+export class StateError extends RelayError {}
+
+/** The agent's turn ended without an answer and asking again would not help. Its message is for the log, never for the chat. */
+export class GatewayError extends RelayError {}
+
+/** What went wrong, with the causes behind it, for one line of a log or a terminal. */
+export function describeError(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const cause = error.cause === undefined ? "" : `: ${describeError(error.cause)}`;
+  return (error.message || error.name) + cause;
+}

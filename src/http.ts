@@ -1,0 +1,57 @@
+import { Agent, fetch as undiciFetch } from "undici";
+
+export interface HttpRequest {
+  readonly method: "GET" | "POST";
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
+  readonly redirect: "manual";
+  readonly signal: AbortSignal;
+}
+
+export interface HttpResponse {
+  readonly status: number;
+  readonly headers: { get(name: string): string | null };
+  readonly body: AsyncIterable<Uint8Array> | null;
+}
+
+/** The part of `fetch` that is used, so that tests can pass the global one and production undici's. */
+export type Fetch = (url: string, request: HttpRequest) => Promise<HttpResponse>;
+
+/** undici's fetch on connections of its own. Never follows a redirect: a key in a header would go along. */
+export function createFetch(): Fetch & AsyncDisposable {
+  const dispatcher = new Agent({ connect: { timeout: 10_000 }, headersTimeout: 30_000, bodyTimeout: 30_000 });
+  const fetch: Fetch = async (url, request) => undiciFetch(url, { ...request, dispatcher });
+  return Object.assign(fetch, { [Symbol.asyncDispose]: () => dispatcher.destroy() });
+}
+
+/** The body as text. Rejects, and lets the connection go, when it is longer than `maxBytes`. */
+export async function readText(response: HttpResponse, maxBytes: number): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of response.body ?? []) {
+    size += chunk.byteLength;
+    if (size > maxBytes) throw new RangeError(`The answer is longer than ${maxBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+const NOT_CONNECTED = new Set([
+  "ECONNREFUSED",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ENETDOWN",
+  "UND_ERR_CONNECT_TIMEOUT",
+]);
+
+/** True when the request certainly did not leave: no connection was made, or TLS failed before anything was written. */
+export function neverLeft(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    const code = "code" in cause ? String(cause.code) : "";
+    if (NOT_CONNECTED.has(code) || /^(CERT_|ERR_TLS_|ERR_SSL_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/.test(code)) return true;
+    if (cause instanceof AggregateError && cause.errors.length > 0) return cause.errors.every(neverLeft);
+  }
+  return false;
+}

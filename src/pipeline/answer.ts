@@ -1,0 +1,179 @@
+import type { Clock } from "../clock.ts";
+import { describeError, GatewayError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import { contactId, maskContact, type Identity, type Inbound, type Passive } from "../message.ts";
+import type { Guard } from "./guard.ts";
+import type { Lanes } from "./lanes.ts";
+import type { Accepted } from "./receive.ts";
+import { visibleText } from "./reply.ts";
+import { keepTyping, type TypingOptions } from "./typing.ts";
+
+/** One message for the agent, with everything that the agent may know and the sender can not forge. */
+export interface Turn {
+  readonly message: Inbound;
+  readonly role: string;
+  readonly session: string;
+  /** It may have been asked before (by a process that died): the gateway must look before it asks. */
+  readonly replayed: boolean;
+}
+
+export interface Gateway {
+  /**
+   * The agent's answer in Markdown, "" when it chose silence. Waits while the gateway is away; never runs a turn twice.
+   * @throws GatewayError when the turn ended without an answer and asking again would not help
+   */
+  ask(turn: Turn, signal: AbortSignal): Promise<string>;
+}
+
+/** A stored message, loaded to be answered. */
+export interface Question extends Inbound {
+  readonly seq: number;
+  readonly receivedAt: number;
+}
+
+export interface NewOutgoing {
+  readonly to: Identity;
+  readonly text: string;
+}
+
+/** How a message ended, and what is to be sent for it. */
+export interface Settled {
+  readonly state: "answered" | "silent" | "failed" | "denied" | "limited" | "stale" | Passive;
+  readonly replies: readonly NewOutgoing[];
+}
+
+export interface Settlement {
+  /** Undefined when it is settled already. */
+  question(seq: number): Promise<Question | undefined>;
+  settle(seq: number, settled: Settled, now: number): Promise<void>;
+  /** Remembers that the person is told of a refusal; false when that was done within the period. */
+  noteDenial(contact: string, now: number, periodMs: number): Promise<boolean>;
+}
+
+export interface AnswerOptions {
+  readonly maxAgeMs: number;
+  /** Messages sent before this belong to whoever served the number before us. */
+  readonly answerFrom: number;
+  readonly denyMessage: string;
+  readonly limitMessage: string;
+  readonly errorMessage: string;
+}
+
+export interface AnswerParts {
+  readonly inbox: Settlement;
+  readonly guard: Guard;
+  readonly gateway: Gateway;
+  readonly lanes: Lanes;
+  readonly typing: TypingOptions;
+  /** Turns an answer's Markdown into messages that WhatsApp takes, in order. */
+  readonly format: (markdown: string) => readonly string[];
+  /** Called when something was queued for a person. */
+  readonly deliver: (contact: string) => void;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+const DENIAL_PERIOD_MS = 86_400_000;
+/** Pause after a fault of our own, such as a full disk. */
+const RETRY_MS = 5000;
+
+/** Takes stored messages through guard, agent and formatting to the outbox, in order for each person. */
+export class Answerer {
+  readonly #parts: AnswerParts;
+  readonly #options: AnswerOptions;
+  readonly #signal: AbortSignal;
+
+  constructor(parts: AnswerParts, options: AnswerOptions, signal: AbortSignal) {
+    this.#parts = parts;
+    this.#options = options;
+    this.#signal = signal;
+  }
+
+  /** Queues a message. With a session shared by all, one lane keeps its turns apart. */
+  push({ seq, contact }: Accepted, { replayed }: { readonly replayed: boolean }): void {
+    const { guard, lanes } = this.#parts;
+    lanes.push(guard.sessionOf(contact), () => this.#answer(seq, replayed));
+  }
+
+  async #answer(seq: number, replayed: boolean): Promise<void> {
+    const { clock, log } = this.#parts;
+    for (let again = replayed; !this.#signal.aborted; again = true) {
+      try {
+        return await this.#settle(seq, again);
+      } catch (error) {
+        // Stopping: the message stays pending, and the next start goes on with it.
+        if (this.#signal.aborted) return;
+        log.error({ seq, err: error }, "message not settled, will try again");
+        await clock.sleep(RETRY_MS, this.#signal).catch(() => {});
+      }
+    }
+  }
+
+  async #settle(seq: number, replayed: boolean): Promise<void> {
+    const { inbox, clock } = this.#parts;
+    const question = await inbox.question(seq);
+    if (!question) return;
+    const settled = await this.#decide(question, replayed);
+    await inbox.settle(seq, settled, clock.now());
+    this.#report(question, settled);
+    if (settled.replies.length > 0) this.#parts.deliver(contactId(question.from));
+  }
+
+  async #decide(question: Question, replayed: boolean): Promise<Settled> {
+    const { answerFrom, maxAgeMs } = this.#options;
+    const now = this.#parts.clock.now();
+    if (question.sentAt < answerFrom || question.sentAt < now - maxAgeMs) return { state: "stale", replies: [] };
+    const verdict = this.#parts.guard.check(question.from, question.sentAt);
+    switch (verdict.kind) {
+      case "deny":
+        return { state: "denied", replies: await this.#denial(question, now) };
+      case "limit":
+        return { state: "limited", replies: verdict.first ? this.#notice(question, this.#options.limitMessage) : [] };
+      case "allow":
+        return this.#ask({ message: question, role: verdict.role, session: verdict.session, replayed });
+    }
+  }
+
+  async #denial(question: Question, now: number): Promise<readonly NewOutgoing[]> {
+    const { denyMessage } = this.#options;
+    if (denyMessage === "") return [];
+    const first = await this.#parts.inbox.noteDenial(contactId(question.from), now, DENIAL_PERIOD_MS);
+    return first ? this.#notice(question, denyMessage) : [];
+  }
+
+  async #ask(turn: Turn): Promise<Settled> {
+    const { gateway, typing, format, log } = this.#parts;
+    const answered = new AbortController();
+    void keepTyping(turn.message.wamid, typing, AbortSignal.any([answered.signal, this.#signal]));
+    try {
+      const text = visibleText(await gateway.ask(turn, this.#signal));
+      const replies = format(text).map((part) => ({ to: turn.message.from, text: part }));
+      return { state: replies.length > 0 ? "answered" : "silent", replies };
+    } catch (error) {
+      if (!(error instanceof GatewayError)) throw error;
+      log.error({ wamid: turn.message.wamid, reason: describeError(error), hint: error.hint }, "agent failed");
+      return { state: "failed", replies: this.#notice(turn.message, this.#options.errorMessage) };
+    } finally {
+      answered.abort();
+    }
+  }
+
+  #notice(message: Inbound, text: string): readonly NewOutgoing[] {
+    return text === "" ? [] : [{ to: message.from, text }];
+  }
+
+  #report(question: Question, { state, replies }: Settled): void {
+    const { clock, log } = this.#parts;
+    log.info(
+      {
+        wamid: question.wamid,
+        from: maskContact(contactId(question.from)),
+        kind: question.kind,
+        parts: replies.length,
+        waitedMs: question.receivedAt - question.sentAt,
+        durationMs: clock.now() - question.receivedAt,
+      },
+      `message ${state}`,
+    );
+  }
+}

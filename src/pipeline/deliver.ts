@@ -1,0 +1,233 @@
+import { backoffMs, type Backoff } from "../backoff.ts";
+import type { Clock } from "../clock.ts";
+import type { Log } from "../log.ts";
+import { maskContact, type Identity } from "../message.ts";
+import type { Lanes } from "./lanes.ts";
+import { PairRate } from "./pair-rate.ts";
+
+/** A text on its way to one person. */
+export interface Outgoing {
+  readonly to: Identity;
+  readonly text: string;
+  /** Comes back in status webhooks as `biz_opaque_callback_data`, and so tells what became of a send. */
+  readonly trackingId: string;
+}
+
+/** What is known after a try to send (promise P7). Only `refused`, `later` and `blocked` are certainly not sent. */
+export type SendOutcome =
+  /** WhatsApp took it; that is not yet delivered. */
+  | { readonly kind: "accepted"; readonly wamid: string }
+  /** Will never be taken as it is. */
+  | { readonly kind: "refused"; readonly code?: string | undefined; readonly error: string }
+  /** Try again after a while: this person only, or everybody. */
+  | {
+      readonly kind: "later";
+      readonly scope: "person" | "all";
+      readonly afterMs?: number | undefined;
+      readonly error: string;
+    }
+  /** Nothing can be sent until somebody mends the account or the key; the queue waits. */
+  | { readonly kind: "blocked"; readonly code: "credentials" | "account"; readonly error: string; readonly hint: string }
+  | { readonly kind: "unknown"; readonly error: string };
+
+/** What the provider's list of sent messages says of a text. */
+export type Sighting =
+  | { readonly kind: "found"; readonly wamid: string }
+  | { readonly kind: "absent" }
+  | { readonly kind: "unclear"; readonly error: string };
+
+export interface Sender {
+  send(message: Outgoing, signal: AbortSignal): Promise<SendOutcome>;
+  /** Looks for a text that was sent at `sinceMs` or later under an id for which `isKnown` is false. */
+  findSent(
+    message: Outgoing,
+    sinceMs: number,
+    isKnown: (wamid: string) => Promise<boolean>,
+    signal: AbortSignal,
+  ): Promise<Sighting>;
+}
+
+/** A row of the outbox in our hands. */
+export interface Claim extends Outgoing {
+  readonly id: number;
+  /** This try included. */
+  readonly attempts: number;
+  readonly createdAt: number;
+  /** When the try began whose outcome is unknown; undefined for a row that is to be sent now. */
+  readonly doubtfulSince: number | undefined;
+}
+
+export interface Reason {
+  readonly code?: string | null | undefined;
+  readonly error: string;
+}
+
+export interface Outbox {
+  /** The person's oldest open row, if it is due and nobody else has it. */
+  claim(contact: string, by: string, now: number): Promise<Claim | undefined>;
+  accepted(id: number, wamid: string, now: number): Promise<void>;
+  retryAt(id: number, dueAt: number, reason: Reason): Promise<void>;
+  doubtUntil(id: number, dueAt: number, error: string): Promise<void>;
+  dead(id: number, reason: Reason, now: number): Promise<void>;
+  isKnown(wamid: string): Promise<boolean>;
+  dueContacts(now: number): Promise<readonly string[]>;
+}
+
+export interface DeliverParts {
+  readonly outbox: Outbox;
+  readonly sender: Sender;
+  readonly lanes: Lanes;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export interface DeliverOptions {
+  /** Who claims rows: after a crash only one's own are in doubt at once. */
+  readonly by: string;
+  /** A send of unknown outcome must be absent from the provider's list this long before it is repeated. */
+  readonly settleMs: number;
+}
+
+const RETRY: Backoff = { firstMs: 1000, maxMs: 300_000 };
+/** Meta asks for 4^n seconds after a pair-rate error (131056). */
+const PAIR: Backoff = { firstMs: 1000, maxMs: 300_000, factor: 4 };
+const BLOCKED: Backoff = { firstMs: 30_000, maxMs: 600_000 };
+const LOOK: Backoff = { firstMs: 2000, maxMs: 60_000 };
+/** Tries of unknown outcome before a person has to decide. */
+const MAX_DOUBTS = 5;
+/** WhatsApp closes the reply window after 24 h; what is still queued then can not be sent as it is. */
+const GIVE_UP_MS = 86_400_000;
+/** Rows that another process queued, and rows whose time has come, are noticed this soon. */
+const SCAN_MS = 1000;
+
+/** Drains the outbox: each person's messages in order, one in flight. */
+export class Deliverer {
+  readonly #parts: DeliverParts;
+  readonly #options: DeliverOptions;
+  readonly #signal: AbortSignal;
+  readonly #pairRate: PairRate;
+  readonly #queued = new Set<string>();
+  #closedUntil = 0;
+  #blocks = 0;
+
+  constructor(parts: DeliverParts, options: DeliverOptions, signal: AbortSignal) {
+    this.#parts = parts;
+    this.#options = options;
+    this.#signal = signal;
+    this.#pairRate = new PairRate();
+  }
+
+  /** Scans for due rows until the signal aborts. `wake` makes it prompt. */
+  async run(): Promise<void> {
+    const { outbox, clock } = this.#parts;
+    while (!this.#signal.aborted) {
+      if (clock.now() >= this.#closedUntil)
+        for (const contact of await outbox.dueContacts(clock.now())) this.wake(contact);
+      await clock.sleep(SCAN_MS, this.#signal).catch(() => {});
+    }
+  }
+
+  /** Starts on a person's rows, unless that is about to happen anyway. */
+  wake(contact: string): void {
+    if (this.#queued.has(contact)) return;
+    this.#queued.add(contact);
+    this.#parts.lanes.push(contact, async () => {
+      this.#queued.delete(contact);
+      await this.drain(contact);
+    });
+  }
+
+  /** Works on a person's rows until none is due. */
+  async drain(contact: string): Promise<void> {
+    const { outbox, clock, log } = this.#parts;
+    try {
+      while (!this.#signal.aborted && clock.now() >= this.#closedUntil) {
+        if (this.#pairRate.waitMs(contact, clock.now()) > 0) return;
+        const claim = await outbox.claim(contact, this.#options.by, clock.now());
+        if (!claim) return;
+        if (claim.doubtfulSince === undefined) await this.#send(contact, claim);
+        else await this.#reconcile(contact, claim, claim.doubtfulSince);
+      }
+    } catch (error) {
+      log.error({ to: maskContact(contact), err: error }, "outbox not updated, will try again");
+    }
+  }
+
+  async #send(contact: string, claim: Claim): Promise<void> {
+    const { sender, clock } = this.#parts;
+    const startedAt = clock.now();
+    this.#pairRate.note(contact, startedAt);
+    const outcome = await sender.send(claim, this.#signal);
+    await this.#record(claim, outcome);
+    const { kind } = outcome;
+    const fields = { outbox: claim.id, to: maskContact(contact), attempt: claim.attempts, durationMs: clock.now() - startedAt };
+    if (kind === "accepted") this.#parts.log.debug({ ...fields, wamid: outcome.wamid }, "message accepted by WhatsApp");
+    else if (kind === "refused") this.#parts.log.error({ ...fields, reason: outcome.error }, "message refused, given up");
+    else if (kind !== "blocked") this.#parts.log.warn({ ...fields, reason: outcome.error }, `message not sent: ${kind}`);
+  }
+
+  async #record(claim: Claim, outcome: SendOutcome): Promise<void> {
+    const { outbox, clock } = this.#parts;
+    const now = clock.now();
+    switch (outcome.kind) {
+      case "accepted":
+        this.#blocks = 0;
+        return outbox.accepted(claim.id, outcome.wamid, now);
+      case "refused":
+        return outbox.dead(claim.id, outcome, now);
+      case "later":
+        return this.#postpone(claim, outcome);
+      case "blocked":
+        return this.#block(claim, outcome);
+      case "unknown":
+        return outbox.doubtUntil(claim.id, now + this.#nextLookMs(0), outcome.error);
+    }
+  }
+
+  async #postpone(claim: Claim, outcome: SendOutcome & { kind: "later" }): Promise<void> {
+    const { outbox, clock } = this.#parts;
+    const now = clock.now();
+    if (now - claim.createdAt > GIVE_UP_MS)
+      return outbox.dead(claim.id, { error: `Given up after 24 hours: ${outcome.error}` }, now);
+    const delayMs = outcome.afterMs ?? backoffMs(claim.attempts, outcome.scope === "all" ? RETRY : PAIR);
+    if (outcome.scope === "all") this.#closedUntil = now + delayMs;
+    return outbox.retryAt(claim.id, now + delayMs, { error: outcome.error });
+  }
+
+  /** Keeps the queue and knocks again now and then; says so once, not every time. */
+  async #block(claim: Claim, { code, error, hint }: SendOutcome & { kind: "blocked" }): Promise<void> {
+    const { outbox, clock, log } = this.#parts;
+    const delayMs = backoffMs(++this.#blocks, BLOCKED);
+    this.#closedUntil = clock.now() + delayMs;
+    if (this.#blocks === 1) log.error({ reason: error, hint }, "sending stopped, messages are kept");
+    return outbox.retryAt(claim.id, clock.now() + delayMs, { code, error });
+  }
+
+  /** Decides on a send of unknown outcome by looking it up: it is repeated only when it is known not to have left. */
+  async #reconcile(contact: string, claim: Claim, sinceMs: number): Promise<void> {
+    const { outbox, sender, clock, log } = this.#parts;
+    const sighting = await sender.findSent(claim, sinceMs, (wamid) => outbox.isKnown(wamid), this.#signal);
+    const now = clock.now();
+    const fields = { outbox: claim.id, to: maskContact(contact), ageMs: now - sinceMs };
+    if (sighting.kind === "found") {
+      log.info({ ...fields, wamid: sighting.wamid }, "send of unknown outcome was accepted");
+      return outbox.accepted(claim.id, sighting.wamid, now);
+    }
+    if (sighting.kind === "unclear") return outbox.doubtUntil(claim.id, now + LOOK.maxMs / 4, sighting.error);
+    if (now - sinceMs < this.#options.settleMs)
+      return outbox.doubtUntil(claim.id, now + this.#nextLookMs(now - sinceMs), "Outcome unknown, being looked up");
+    if (claim.attempts >= MAX_DOUBTS) {
+      log.error(fields, "outcome unknown too often, given up");
+      return outbox.dead(claim.id, { error: `Outcome unknown ${MAX_DOUBTS} times` }, now);
+    }
+    log.info(fields, "send of unknown outcome did not leave, sending again");
+    return outbox.retryAt(claim.id, now, { error: "Did not leave at the last try" });
+  }
+
+  /** Looks thin out with age, and one falls right after `settleMs`. */
+  #nextLookMs(ageMs: number): number {
+    const { settleMs } = this.#options;
+    const step = Math.min(Math.max(ageMs, Math.min(LOOK.firstMs, settleMs / 4)), LOOK.maxMs);
+    return ageMs < settleMs ? Math.min(step, settleMs - ageMs) : step;
+  }
+}

@@ -1,0 +1,39 @@
+import type { Clock } from "../clock.ts";
+import { describeError } from "../errors.ts";
+import type { Log } from "../log.ts";
+
+/** Shows blue ticks, and with `typing` that an answer is on its way. */
+export interface Receipts {
+  markRead(wamid: string, options: { readonly typing: boolean }, signal: AbortSignal): Promise<void>;
+}
+
+/** Typing fades after 25 s, and a repeat before that has no effect: https://github.com/vercel/chat/pull/320 */
+const REFRESH_MS = 26_000;
+
+/**
+ * Keeps "typing…" alive until `signal` aborts. Never rejects and is never waited for: it can neither delay nor fail an
+ * answer.
+ */
+export async function keepTyping(
+  wamid: string,
+  { receipts, mode, clock, log }: TypingOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  if (mode === "none") return;
+  try {
+    while (!signal.aborted) {
+      await receipts.markRead(wamid, { typing: mode === "typing" }, signal);
+      if (mode === "read") return;
+      await clock.sleep(REFRESH_MS, signal);
+    }
+  } catch (error) {
+    if (!signal.aborted) log.debug({ wamid, reason: describeError(error) }, "typing not shown");
+  }
+}
+
+export interface TypingOptions {
+  readonly receipts: Receipts;
+  readonly mode: "typing" | "read" | "none";
+  readonly clock: Clock;
+  readonly log: Log;
+}

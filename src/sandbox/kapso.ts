@@ -1,0 +1,207 @@
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { readListQuery, listRows, type Row } from "./kapso-list.ts";
+
+/** What goes wrong with one request; `lose` drops the connection without an answer. */
+export interface Fault {
+  /** The request takes effect before it fails: the case that no client can tell from the other. */
+  readonly afterEffect?: boolean;
+  readonly delayMs?: number;
+  readonly lose?: boolean;
+  readonly status?: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+}
+
+export interface StandInRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly kind: "list" | "send" | "receipt" | "other";
+}
+
+/** What a person writes. */
+export interface Incoming {
+  readonly from: string;
+  readonly text?: string;
+  readonly name?: string;
+  readonly wamid?: string;
+  /** WhatsApp's time, milliseconds since 1970. */
+  readonly sentAt?: number;
+  /** When Kapso stores it, which is what `since` counts. */
+  readonly storedAt?: number;
+  /** Other fields of the row, such as `type` and its body, or a broken one. */
+  readonly fields?: Readonly<Record<string, unknown>>;
+}
+
+/** A text that the stand-in took. */
+export interface SentText {
+  readonly wamid: string;
+  readonly to: string;
+  readonly text: string;
+  readonly trackingId: string | undefined;
+  readonly at: number;
+}
+
+export interface StandInOptions {
+  readonly port?: number;
+  readonly apiKey?: string;
+  readonly phoneNumberId?: string;
+  readonly requestsPerMinute?: number;
+}
+
+const MAX_BODY_BYTES = 1_048_576;
+
+/**
+ * A stand-in for Kapso's WhatsApp API on this machine: a list of messages, newest first, and an address to send to. The
+ * sandbox talks to it, and tests give it faults.
+ */
+export class StandInKapso implements AsyncDisposable {
+  readonly apiKey: string;
+  readonly phoneNumberId: string;
+  readonly sent: SentText[] = [];
+  /** wamids that were marked read, with `typing` or without. */
+  readonly receipts: { readonly wamid: string; readonly typing: boolean; readonly at: number }[] = [];
+  readonly requests: StandInRequest[] = [];
+  /** Asked for every request. */
+  fault: (request: StandInRequest) => Fault | undefined = () => undefined;
+  onSent: (sent: SentText) => void = () => {};
+  readonly #rows: Row[] = [];
+  readonly #server: Server;
+  readonly #requestsPerMinute: number;
+  #window = { minute: 0, used: 0 };
+  #ids = 0;
+
+  private constructor({ apiKey = "sandbox-key", phoneNumberId = "100000000000001", requestsPerMinute = 100_000 }: StandInOptions) {
+    this.apiKey = apiKey;
+    this.phoneNumberId = phoneNumberId;
+    this.#requestsPerMinute = requestsPerMinute;
+    this.#server = createServer((request, response) => {
+      this.#answer(request, response).catch((error: unknown) => response.destroy(error instanceof Error ? error : undefined));
+    });
+  }
+
+  static async start(options: StandInOptions = {}): Promise<StandInKapso> {
+    const standIn = new StandInKapso(options);
+    standIn.#server.listen(options.port ?? 0, "127.0.0.1");
+    await once(standIn.#server, "listening");
+    return standIn;
+  }
+
+  get url(): string {
+    const address = this.#server.address();
+    if (address === null || typeof address === "string") throw new Error("The stand-in does not listen");
+    return `http://127.0.0.1:${address.port}`;
+  }
+
+  /** A person writes to our number. Returns the wamid. */
+  receive({ from, text, name, wamid, sentAt = Date.now(), storedAt = Date.now(), fields }: Incoming): string {
+    const id = wamid ?? `wamid.IN${String(++this.#ids).padStart(8, "0")}`;
+    const body = {
+      id,
+      timestamp: String(Math.floor(sentAt / 1000)),
+      type: "text",
+      from,
+      text: { body: text ?? "" },
+      ...fields,
+      kapso: { direction: "inbound", status: "delivered", phone_number: `+${from}`, ...(name !== undefined && { contact_name: name }) },
+    };
+    this.#rows.push({ storedAt, order: this.#rows.length, direction: "inbound", body });
+    return id;
+  }
+
+  /** Puts a row into the list as it is. */
+  receiveRaw(body: unknown, storedAt = Date.now()): void {
+    this.#rows.push({ storedAt, order: this.#rows.length, direction: "inbound", body });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.closeAllConnections();
+    this.#server.close();
+    await once(this.#server, "close");
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = new URL(request.url ?? "/", "http://stand-in");
+    const body = request.method === "POST" ? await readBody(request) : undefined;
+    const seen = { method: request.method ?? "", path: url.pathname, kind: kindOf(url.pathname, body) };
+    this.requests.push(seen);
+    const fault = this.fault(seen);
+    const effect = fault === undefined || fault.afterEffect === true;
+    const answer = effect ? this.#handle(request, url, body) : { status: 500, body: {} };
+    if (fault?.delayMs) await new Promise((resolve) => setTimeout(resolve, fault.delayMs));
+    if (fault?.lose) return void request.socket.destroy();
+    const status = fault?.status ?? answer.status;
+    const text = fault?.status === undefined ? JSON.stringify(answer.body) : (fault.body ?? "{}");
+    response.writeHead(status, { "Content-Type": "application/json", ...this.#rateHeaders(), ...fault?.headers }).end(text);
+  }
+
+  #handle(request: IncomingMessage, url: URL, body: unknown): { readonly status: number; readonly body: unknown } {
+    if (request.headers["x-api-key"] !== this.apiKey) return { status: 401, body: { error: "Invalid API key" } };
+    if (this.#window.used > this.#requestsPerMinute) return { status: 429, body: { error: "Rate limit exceeded" } };
+    const messages = `/meta/whatsapp/v24.0/${this.phoneNumberId}/messages`;
+    if (url.pathname === messages && request.method === "GET")
+      return { status: 200, body: listRows(this.#rows, readListQuery(url.searchParams)) };
+    if (url.pathname === messages) return this.#post(body);
+    if (url.pathname === `/platform/v1/whatsapp/phone_numbers/${this.phoneNumberId}`)
+      return { status: 200, body: { data: { phone_number_id: this.phoneNumberId, display_phone_number: "+1 555-010-0000", status: "CONNECTED", inbound_processing_enabled: true } } };
+    return { status: 404, body: { error: "Not found" } };
+  }
+
+  #post(body: unknown): { readonly status: number; readonly body: unknown } {
+    if (!isRecord(body)) return { status: 400, body: { error: { message: "No JSON object", code: 100 } } };
+    if (body["status"] === "read") {
+      this.receipts.push({ wamid: String(body["message_id"]), typing: isRecord(body["typing_indicator"]), at: Date.now() });
+      return { status: 200, body: { success: true } };
+    }
+    const text = isRecord(body["text"]) ? body["text"]["body"] : undefined;
+    const recipient = body["to"] ?? body["recipient"];
+    const to = typeof recipient === "string" ? recipient.replace(/^\+/, "") : "";
+    if (typeof text !== "string" || text === "" || text.length > 4096)
+      return { status: 400, body: { error: { message: "(#100) Param text['body'] must be 1 to 4096 characters", code: 100 } } };
+    const tracking = body["biz_opaque_callback_data"];
+    const sent: SentText = { wamid: `wamid.OUT${String(++this.#ids).padStart(8, "0")}`, to, text, trackingId: typeof tracking === "string" ? tracking : undefined, at: Date.now() };
+    this.sent.push(sent);
+    const row = { id: sent.wamid, timestamp: String(Math.floor(sent.at / 1000)), type: "text", to, text: { body: text }, kapso: { direction: "outbound", status: "sent", phone_number: `+${to}` } };
+    this.#rows.push({ storedAt: sent.at, order: this.#rows.length, direction: "outbound", body: row });
+    this.onSent(sent);
+    return { status: 200, body: { messaging_product: "whatsapp", contacts: [{ input: `+${to}`, wa_id: to }], messages: [{ id: sent.wamid }] } };
+  }
+
+  #rateHeaders(): Record<string, string> {
+    const minute = Math.floor(Date.now() / 60_000);
+    if (minute !== this.#window.minute) this.#window = { minute, used: 0 };
+    const remaining = Math.max(0, this.#requestsPerMinute - ++this.#window.used);
+    return {
+      "X-RateLimit-Limit": String(this.#requestsPerMinute),
+      "X-RateLimit-Remaining": String(remaining),
+      ...(remaining === 0 && { "Retry-After": "60" }),
+    };
+  }
+}
+
+async function readBody(request: IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request) {
+    const bytes = Buffer.from(chunk);
+    size += bytes.length;
+    if (size > MAX_BODY_BYTES) return undefined;
+    chunks.push(bytes);
+  }
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString("utf8"));
+  } catch {
+    // The caller answers 400.
+    return undefined;
+  }
+}
+
+function kindOf(path: string, body: unknown): StandInRequest["kind"] {
+  if (!path.endsWith("/messages")) return "other";
+  if (body === undefined) return "list";
+  return isRecord(body) && body["status"] === "read" ? "receipt" : "send";
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,171 @@
+import { backoffMs, type Backoff } from "../backoff.ts";
+import type { Clock } from "../clock.ts";
+import { describeError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import type { Inbound } from "../message.ts";
+import type { Accept, Malformed, Source } from "../pipeline/receive.ts";
+import { ApiError, type CloudApi } from "../whatsapp/client.ts";
+import { readInbound } from "../whatsapp/listed.ts";
+
+export interface Cursors {
+  /** Milliseconds since 1970 on the provider's clock: everything that was listed before is stored. */
+  cursor(source: string): Promise<number | undefined>;
+  moveCursor(source: string, to: number, now: number): Promise<void>;
+}
+
+export interface PollOptions {
+  readonly phoneNumberId: string;
+  /** The longest wait between two polls; it is shorter while people are writing. */
+  readonly intervalMs: number;
+  /** Where the very first poll begins; milliseconds since 1970. */
+  readonly firstSince: number;
+}
+
+export interface PollParts {
+  readonly api: CloudApi;
+  readonly cursors: Cursors;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Called when polling begins to work or to fail. */
+  readonly onState: (state: PollState) => void;
+}
+
+export interface PollState {
+  readonly kind: "polling" | "failing";
+  readonly message: string;
+  readonly hint?: string | undefined;
+}
+
+/**
+ * `since` counts when Kapso stored a row, which no row tells, and a row may become visible late: so every poll looks
+ * back this far behind the last one, and the inbox drops what it has.
+ */
+const OVERLAP_MS = 600_000;
+/** Rows held in memory at most; a longer backlog is read in shorter spans of time. */
+const MAX_ROWS = 5000;
+/** After a message the next is likely: poll faster for this long. */
+const LIVELY_MS = 120_000;
+const LIVELY_FACTOR = 10;
+const ERRORS: Backoff = { firstMs: 2000, maxMs: 300_000 };
+const PAGE_MS = 60_000;
+
+/** Asks the API for new messages, the oldest first, and misses none: overlap, pages to the end, cursor after commit. */
+export class PollSource implements Source {
+  readonly name = "poll";
+  readonly #parts: PollParts;
+  readonly #options: PollOptions;
+  #lastNewAt = 0;
+  #newest = "";
+
+  constructor(parts: PollParts, options: PollOptions) {
+    this.#parts = parts;
+    this.#options = options;
+  }
+
+  async run(accept: Accept, signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#parts;
+    for (let failures = -1; !signal.aborted; ) {
+      try {
+        await this.#poll(accept, signal);
+        if (failures > 0) log.info({ failures }, "polling works again");
+        if (failures !== 0) this.#parts.onState({ kind: "polling", message: "Polling works" });
+        failures = 0;
+        await clock.sleep(this.#nextDelayMs(), signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        failures = Math.max(failures, 0) + 1;
+        const delayMs = Math.max(retryAfter(error), backoffMs(failures, ERRORS));
+        const hint = error instanceof ApiError ? error.hint : undefined;
+        const fields = { reason: describeError(error), hint, delayMs };
+        log[failures === 1 ? "warn" : "debug"](fields, "polling failed, messages wait at Kapso");
+        if (failures === 1) this.#parts.onState({ kind: "failing", message: fields.reason, hint: fields.hint });
+        await clock.sleep(delayMs, signal).catch(() => {});
+      }
+    }
+  }
+
+  /** One look at everything since the cursor. */
+  async #poll(accept: Accept, signal: AbortSignal): Promise<void> {
+    const { cursors, clock } = this.#parts;
+    const cursor = (await cursors.cursor(this.name)) ?? this.#options.firstSince;
+    const reached = await this.#read({ since: cursor - OVERLAP_MS }, accept, signal);
+    await cursors.moveCursor(this.name, Math.max(cursor, reached), clock.now());
+  }
+
+  /** Stores one span of time and returns the provider's clock when the look began. */
+  async #read(span: Span, accept: Accept, signal: AbortSignal): Promise<number> {
+    const { rows, serverTime, isWhole } = await this.#collect(span, signal);
+    const until = span.until ?? serverTime;
+    if (!isWhole && until - span.since > 2000) {
+      // Newest come first, so the far end was not reached: take the older half whole, then the younger.
+      const middle = Math.floor((span.since + until) / 2);
+      const reached = await this.#read({ since: span.since, until: middle }, accept, signal);
+      await this.#parts.cursors.moveCursor(this.name, middle, this.#parts.clock.now());
+      await this.#read({ since: middle, until: span.until }, accept, signal);
+      return Math.min(reached, serverTime);
+    }
+    await this.#store(rows, accept);
+    return serverTime;
+  }
+
+  /** Follows the pages of a span to its end, unless there is more than fits. */
+  async #collect(span: Span, signal: AbortSignal): Promise<Collected> {
+    const { api, clock } = this.#parts;
+    const rows: unknown[] = [];
+    const seen = new Set<string>();
+    let serverTime: number | undefined;
+    for (let after: string | undefined; ; ) {
+      const page = await api.list({ direction: "inbound", ...span, after }, signal);
+      serverTime ??= page.serverTime;
+      rows.push(...page.rows);
+      after = page.after;
+      // A cursor that comes again would lead round in a circle.
+      if (after === undefined || page.rows.length === 0 || seen.has(after)) return { rows, serverTime, isWhole: true };
+      if (rows.length >= MAX_ROWS) return { rows, serverTime, isWhole: span.until !== undefined && span.until - span.since <= 2000 };
+      seen.add(after);
+      if (api.rate.isLow(clock.now())) await clock.sleep(PAGE_MS, signal);
+    }
+  }
+
+  async #store(rows: readonly unknown[], accept: Accept): Promise<void> {
+    const messages: Inbound[] = [];
+    const malformed: Malformed[] = [];
+    for (const raw of rows) {
+      const read = readInbound(raw, this.#options.phoneNumberId);
+      if (!read) continue;
+      if ("message" in read) messages.push(read.message);
+      else malformed.push(read.malformed);
+    }
+    const newest = messages[0]?.wamid ?? "";
+    if (newest !== this.#newest) this.#lastNewAt = this.#parts.clock.now();
+    this.#newest = newest;
+    // Listed newest first. Sorting is stable, so equal seconds keep the order in which Kapso stored them.
+    messages.reverse().sort((a, b) => a.sentAt - b.sentAt);
+    await accept({ messages, malformed });
+  }
+
+  #nextDelayMs(): number {
+    const { api, clock } = this.#parts;
+    const { intervalMs } = this.#options;
+    const isLively = clock.now() - this.#lastNewAt < LIVELY_MS;
+    const wanted = isLively ? intervalMs / LIVELY_FACTOR : intervalMs;
+    const delayMs = Math.max(wanted, Math.min(1000, intervalMs), api.rate.minPollIntervalMs);
+    return api.rate.isLow(clock.now()) ? Math.max(delayMs, PAGE_MS / 4) : delayMs;
+  }
+}
+
+interface Span {
+  readonly since: number;
+  readonly until?: number | undefined;
+}
+
+interface Collected {
+  readonly rows: readonly unknown[];
+  readonly serverTime: number;
+  /** False when older rows remain. */
+  readonly isWhole: boolean;
+}
+
+function retryAfter(error: unknown): number {
+  return error instanceof ApiError && error.failure.kind === "later" ? (error.failure.afterMs ?? 0) : 0;
+}

@@ -1,0 +1,126 @@
+import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from "node:sqlite";
+import { StateError } from "../errors.ts";
+
+export type Row = Record<string, SQLOutputValue>;
+
+/** Named parameters of a statement. */
+export type Parameters = Record<string, SQLInputValue>;
+
+interface Job {
+  readonly run: () => void;
+  readonly committed: () => void;
+  readonly failed: (error: unknown) => void;
+}
+
+/**
+ * One SQLite file that several processes may have open. A write resolves once it is on disk; writes that are asked
+ * for in the same turn of the event loop share one transaction, and so one fsync.
+ */
+export class Database implements Disposable {
+  readonly #sqlite: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+  #jobs: Job[] = [];
+
+  constructor(path: string) {
+    this.#sqlite = new DatabaseSync(path, { timeout: 5000 });
+    // FULL: a commit is on disk when it returns, which promise P1 rests on; WAL alone would sync only at checkpoints.
+    this.#sqlite.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;");
+  }
+
+  /** Brings the schema to the newest version; each step is one transaction. */
+  migrate(steps: readonly string[]): void {
+    const version = this.#userVersion();
+    if (version > steps.length)
+      throw new StateError(`The state was written by a newer version (schema ${version}, known ${steps.length})`, {
+        hint: "install that version again, or point state.dir to another folder",
+      });
+    for (const [index, sql] of steps.entries()) {
+      if (index < version) continue;
+      this.#sqlite.exec(`BEGIN IMMEDIATE; ${sql}; PRAGMA user_version = ${index + 1}; COMMIT`);
+    }
+  }
+
+  /** True when SQLite finds no damage. Reads the whole file. */
+  isSound(): boolean {
+    return this.get("PRAGMA quick_check(1)")?.["quick_check"] === "ok";
+  }
+
+  get(sql: string, parameters: Parameters = {}): Row | undefined {
+    return this.#statement(sql).get(parameters);
+  }
+
+  all(sql: string, parameters: Parameters = {}): Row[] {
+    return this.#statement(sql).all(parameters);
+  }
+
+  /** Runs one statement inside a `write`; returns the number of rows it changed. */
+  run(sql: string, parameters: Parameters = {}): number {
+    return Number(this.#statement(sql).run(parameters).changes);
+  }
+
+  /** Runs `change` in a transaction and resolves with its result after the commit. When it throws, only its own changes are undone. */
+  async write<T>(change: () => T): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    let result: T;
+    this.#jobs.push({
+      run: () => {
+        result = change();
+      },
+      committed: () => resolve(result),
+      failed: reject,
+    });
+    if (this.#jobs.length === 1) setImmediate(() => this.#flush());
+    return promise;
+  }
+
+  [Symbol.dispose](): void {
+    this.#flush();
+    this.#statements.clear();
+    this.#sqlite.close();
+  }
+
+  #flush(): void {
+    const jobs = this.#jobs;
+    this.#jobs = [];
+    if (jobs.length === 0) return;
+    const done: Job[] = [];
+    try {
+      this.#sqlite.exec("BEGIN IMMEDIATE");
+      for (const job of jobs) if (this.#apply(job)) done.push(job);
+      this.#sqlite.exec("COMMIT");
+    } catch (error) {
+      if (this.#sqlite.isTransaction) this.#sqlite.exec("ROLLBACK");
+      for (const job of jobs) job.failed(error);
+      return;
+    }
+    for (const job of done) job.committed();
+  }
+
+  #apply(job: Job): boolean {
+    this.#sqlite.exec("SAVEPOINT job");
+    try {
+      job.run();
+      this.#sqlite.exec("RELEASE job");
+      return true;
+    } catch (error) {
+      // A full disk ends the whole transaction; then there is no savepoint to go back to, and nobody's change is kept.
+      if (!this.#sqlite.isTransaction) throw error;
+      this.#sqlite.exec("ROLLBACK TO job; RELEASE job");
+      job.failed(error);
+      return false;
+    }
+  }
+
+  #userVersion(): number {
+    return Number(this.get("PRAGMA user_version")?.["user_version"]);
+  }
+
+  #statement(sql: string): StatementSync {
+    let statement = this.#statements.get(sql);
+    if (!statement) {
+      statement = this.#sqlite.prepare(sql);
+      this.#statements.set(sql, statement);
+    }
+    return statement;
+  }
+}

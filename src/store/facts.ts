@@ -1,0 +1,37 @@
+import type { Cursors } from "../source/poll.ts";
+import type { Database } from "./database.ts";
+
+/** Small facts by name that survive a restart: cursors, and what the daemon last knew of itself. */
+export class SqliteFacts implements Cursors {
+  readonly #db: Database;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  get(name: string): { readonly value: string; readonly changedAt: number } | undefined {
+    const row = this.#db.get("SELECT value, changed_at FROM fact WHERE name = :name", { name });
+    return row && { value: String(row["value"]), changedAt: Number(row["changed_at"]) };
+  }
+
+  async set(name: string, value: string, now: number): Promise<void> {
+    await this.#db.write(() =>
+      this.#db.run(
+        `INSERT INTO fact (name, value, changed_at) VALUES (:name, :value, :now)
+         ON CONFLICT (name) DO UPDATE SET value = excluded.value, changed_at = excluded.changed_at`,
+        { name, value, now },
+      ),
+    );
+  }
+
+  async cursor(source: string): Promise<number | undefined> {
+    const fact = this.get(`cursor.${source}`);
+    return fact && Number(fact.value);
+  }
+
+  /** Never moves back. */
+  async moveCursor(source: string, to: number, now: number): Promise<void> {
+    const at = await this.cursor(source);
+    if (at === undefined || to > at) await this.set(`cursor.${source}`, String(Math.floor(to)), now);
+  }
+}

@@ -1,0 +1,151 @@
+import { createHash } from "node:crypto";
+import { z } from "zod";
+import { contactId, type Inbound, type Passive } from "../message.ts";
+import type { Accepted, Inbox, Malformed } from "../pipeline/receive.ts";
+import type { Question, Settlement, Settled } from "../pipeline/answer.ts";
+import type { Database } from "./database.ts";
+import { insertOutgoing } from "./outbox.ts";
+
+const QUARANTINE_MAX_CHARS = 65_536;
+
+const questionRow = z.object({
+  seq: z.int(),
+  phone_number_id: z.string(),
+  wamid: z.string(),
+  phone: z.string().nullable(),
+  bsuid: z.string().nullable(),
+  name: z.string().nullable(),
+  kind: z.string(),
+  text: z.string(),
+  sent_at: z.int(),
+  received_at: z.int(),
+  state: z.string(),
+});
+const headRow = z.object({ seq: z.int(), contact: z.string() });
+const countRow = z.object({ state: z.string(), n: z.int() });
+
+/** Everything that arrived and what became of it; one row for each (phone number id, wamid), whoever brings it. */
+export class SqliteInbox implements Inbox, Settlement {
+  readonly #db: Database;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  async accept(messages: readonly Inbound[], source: string, now: number): Promise<readonly Accepted[]> {
+    if (messages.length === 0) return [];
+    return this.#db.write(() => messages.flatMap((message) => this.#insert(message, source, now)));
+  }
+
+  /** Resolves with the number of rows that were not known yet. */
+  async quarantine(rows: readonly Malformed[], now: number): Promise<number> {
+    if (rows.length === 0) return 0;
+    return this.#db.write(() => {
+      let added = 0;
+      for (const { raw, reason } of rows)
+        added += this.#db.run(
+          `INSERT INTO quarantine (id, reason, raw, seen_at) VALUES (:id, :reason, :raw, :now) ON CONFLICT (id) DO NOTHING`,
+          { id: createHash("sha256").update(raw).digest("hex"), reason, raw: raw.slice(0, QUARANTINE_MAX_CHARS), now },
+        );
+      return added;
+    });
+  }
+
+  /** Accepted and not settled, oldest first: what a start replays. */
+  async pending(): Promise<readonly Accepted[]> {
+    return this.#db
+      .all("SELECT seq, contact FROM inbox WHERE state = 'pending' ORDER BY seq")
+      .map((row) => headRow.parse(row));
+  }
+
+  async question(seq: number): Promise<Question | undefined> {
+    const found = this.#db.get("SELECT * FROM inbox WHERE seq = :seq AND state = 'pending'", { seq });
+    if (!found) return undefined;
+    const row = questionRow.parse(found);
+    return {
+      seq: row.seq,
+      receivedAt: row.received_at,
+      wamid: row.wamid,
+      phoneNumberId: row.phone_number_id,
+      from: { ...(row.phone !== null && { phone: row.phone }), ...(row.bsuid !== null && { bsuid: row.bsuid }) },
+      ...(row.name !== null && { name: row.name }),
+      kind: row.kind,
+      text: row.text,
+      sentAt: row.sent_at,
+    };
+  }
+
+  /** One transaction: the message is settled and its answer queued, or neither. Settling twice changes nothing. */
+  async settle(seq: number, { state, replies }: Settled, now: number): Promise<void> {
+    await this.#db.write(() => {
+      const changed = this.#db.run(
+        "UPDATE inbox SET state = :state, settled_at = :now WHERE seq = :seq AND state = 'pending'",
+        { seq, state, now },
+      );
+      if (changed === 1) insertOutgoing(this.#db, replies, { inboxSeq: seq, now });
+    });
+  }
+
+  /** Marks that the person was told of the refusal; false when that happened within `periodMs`. */
+  async noteDenial(contact: string, now: number, periodMs: number): Promise<boolean> {
+    return this.#db.write(
+      () =>
+        this.#db.run(
+          "UPDATE contact SET denied_at = :now WHERE id = :contact AND (denied_at IS NULL OR denied_at <= :before)",
+          { contact, now, before: now - periodMs },
+        ) === 1,
+    );
+  }
+
+  /** Rows by state, for `wa-cli status`. */
+  counts(): Record<string, number> {
+    const rows = this.#db.all("SELECT state, count(*) AS n FROM inbox GROUP BY state").map((row) => countRow.parse(row));
+    return Object.fromEntries(rows.map(({ state, n }) => [state, n]));
+  }
+
+  /** When the oldest unanswered message was received. */
+  oldestPending(): number | undefined {
+    const row = this.#db.get("SELECT min(received_at) AS at FROM inbox WHERE state = 'pending'");
+    return typeof row?.["at"] === "number" ? row["at"] : undefined;
+  }
+
+  quarantined(): number {
+    return Number(this.#db.get("SELECT count(*) AS n FROM quarantine")?.["n"] ?? 0);
+  }
+
+  #insert(message: Inbound, source: string, now: number): Accepted[] {
+    const contact = contactId(message.from);
+    const state: "pending" | Passive = message.passive ?? "pending";
+    const { phone = null, bsuid = null } = message.from;
+    const inserted = this.#db.get(
+      `INSERT INTO inbox (phone_number_id, wamid, contact, phone, bsuid, name, kind, text, sent_at, received_at, source,
+         state, settled_at)
+       VALUES (:phoneNumberId, :wamid, :contact, :phone, :bsuid, :name, :kind, :text, :sentAt, :now, :source,
+         :state, CASE :state WHEN 'pending' THEN NULL ELSE :now END)
+       ON CONFLICT (phone_number_id, wamid) DO NOTHING RETURNING seq`,
+      {
+        phoneNumberId: message.phoneNumberId,
+        wamid: message.wamid,
+        contact,
+        phone,
+        bsuid,
+        name: message.name ?? null,
+        kind: message.kind,
+        text: message.text,
+        sentAt: message.sentAt,
+        now,
+        source,
+        state,
+      },
+    );
+    if (!inserted) return [];
+    this.#db.run(
+      `INSERT INTO contact (id, phone, bsuid, name, last_inbound_at) VALUES (:contact, :phone, :bsuid, :name, :sentAt)
+       ON CONFLICT (id) DO UPDATE SET
+         phone = coalesce(excluded.phone, phone), bsuid = coalesce(excluded.bsuid, bsuid),
+         name = coalesce(excluded.name, name), last_inbound_at = max(last_inbound_at, excluded.last_inbound_at)`,
+      { contact, phone, bsuid, name: message.name ?? null, sentAt: message.sentAt },
+    );
+    return state === "pending" ? [{ seq: Number(inserted["seq"]), contact }] : [];
+  }
+}

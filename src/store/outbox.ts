@@ -1,0 +1,220 @@
+import { randomUUID } from "node:crypto";
+import { z } from "zod";
+import { contactId } from "../message.ts";
+import type { NewOutgoing } from "../pipeline/answer.ts";
+import type { Claim, Outbox, Reason } from "../pipeline/deliver.ts";
+import type { Database, Parameters } from "./database.ts";
+
+/** A claim of a `wa-cli` that never came back counts as of unknown outcome after this long. */
+const CLAIM_MS = 90_000;
+
+const row = z.object({
+  id: z.int(),
+  batch: z.string(),
+  part: z.int(),
+  contact: z.string(),
+  phone: z.string().nullable(),
+  bsuid: z.string().nullable(),
+  text: z.string(),
+  tracking_id: z.string(),
+  state: z.enum(["queued", "sending", "doubt", "accepted", "dead"]),
+  attempts: z.int(),
+  due_at: z.int(),
+  claimed_by: z.string().nullable(),
+  claimed_at: z.int().nullable(),
+  wamid: z.string().nullable(),
+  code: z.string().nullable(),
+  error: z.string().nullable(),
+  created_at: z.int(),
+  settled_at: z.int().nullable(),
+});
+export type OutboxRow = z.output<typeof row>;
+
+/** Inserts inside the caller's transaction; returns the ids. The texts are parts of one answer, in order. */
+export function insertOutgoing(
+  db: Database,
+  messages: readonly NewOutgoing[],
+  { inboxSeq, now, claimedBy }: { readonly inboxSeq: number | null; readonly now: number; readonly claimedBy?: string },
+): number[] {
+  const batch = randomUUID();
+  return messages.map(({ to, text }, part) => {
+    const inserted = db.get(
+      `INSERT INTO outbox (batch, part, inbox_seq, contact, phone, bsuid, text, tracking_id, state, due_at, claimed_by, created_at)
+       VALUES (:batch, :part, :inboxSeq, :contact, :phone, :bsuid, :text, :tracking, 'queued', :now, :claimedBy, :now)
+       RETURNING id`,
+      {
+        batch,
+        part,
+        inboxSeq,
+        contact: contactId(to),
+        phone: to.phone ?? null,
+        bsuid: to.bsuid ?? null,
+        text,
+        tracking: `wr-${batch}-${part}`,
+        now,
+        claimedBy: claimedBy ?? null,
+      },
+    );
+    return Number(inserted?.["id"]);
+  });
+}
+
+/** Messages on their way out. Several processes may work on it: a row is sent by whoever claims it. */
+export class SqliteOutbox implements Outbox {
+  readonly #db: Database;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  async enqueue(messages: readonly NewOutgoing[], now: number): Promise<number[]> {
+    return this.#db.write(() => insertOutgoing(this.#db, messages, { inboxSeq: null, now }));
+  }
+
+  /** People whose oldest open row may be worked on now. */
+  async dueContacts(now: number): Promise<readonly string[]> {
+    return this.#db
+      .all(
+        `SELECT contact, min(id), state, due_at, claimed_at FROM outbox WHERE state IN ('queued', 'sending', 'doubt')
+         GROUP BY contact HAVING (state != 'sending' AND due_at <= :now) OR (state = 'sending' AND claimed_at <= :expired)`,
+        { now, expired: now - CLAIM_MS },
+      )
+      .map((found) => z.string().parse(found["contact"]));
+  }
+
+  async claim(contact: string, by: string, now: number): Promise<Claim | undefined> {
+    return this.#db.write(() => this.#claim(contact, by, now));
+  }
+
+  async accepted(id: number, wamid: string, now: number): Promise<void> {
+    await this.#update(id, "state = 'accepted', wamid = :wamid, code = NULL, error = NULL, settled_at = :now", {
+      wamid,
+      now,
+    });
+  }
+
+  async retryAt(id: number, dueAt: number, { code = null, error }: Reason): Promise<void> {
+    await this.#update(id, "state = 'queued', due_at = :dueAt, code = :code, error = :error", { dueAt, code, error });
+  }
+
+  async doubtUntil(id: number, dueAt: number, error: string): Promise<void> {
+    await this.#update(id, "state = 'doubt', due_at = :dueAt, error = :error", { dueAt, error });
+  }
+
+  /** Gives up this row and the later parts of the same answer, and keeps them for `wa-cli outbox`. */
+  async dead(id: number, { code = null, error }: Reason, now: number): Promise<void> {
+    await this.#db.write(() => {
+      this.#db.run(
+        "UPDATE outbox SET state = 'dead', code = :code, error = :error, settled_at = :now WHERE id = :id AND state != 'accepted'",
+        { id, code, error, now },
+      );
+      this.#db.run(
+        `UPDATE outbox SET state = 'dead', code = :code, error = :error, settled_at = :now
+         WHERE batch = (SELECT batch FROM outbox WHERE id = :id) AND id > :id AND state = 'queued'`,
+        { id, code, error: `An earlier part was not sent: ${error}`, now },
+      );
+    });
+  }
+
+  /** At the start of a daemon: what the last one was sending when it died has an unknown outcome. */
+  async recover(by: string, now: number): Promise<number> {
+    return this.#db.write(() =>
+      this.#db.run(
+        `UPDATE outbox SET state = 'doubt', due_at = :now, error = 'The program stopped while sending'
+         WHERE state = 'sending' AND claimed_by = :by`,
+        { by, now },
+      ),
+    );
+  }
+
+  async isKnown(wamid: string): Promise<boolean> {
+    return this.#db.get("SELECT 1 FROM outbox WHERE wamid = :wamid", { wamid }) !== undefined;
+  }
+
+  get(id: number): OutboxRow | undefined {
+    const found = this.#db.get("SELECT * FROM outbox WHERE id = :id", { id });
+    return found && row.parse(found);
+  }
+
+  /** Rows that are not accepted, oldest first; with `all`, accepted ones too. */
+  list({ all, limit }: { readonly all: boolean; readonly limit: number }): OutboxRow[] {
+    return this.#db
+      .all(
+        `SELECT * FROM (SELECT * FROM outbox WHERE :all OR state != 'accepted' ORDER BY id DESC LIMIT :limit) ORDER BY id`,
+        { all: all ? 1 : 0, limit },
+      )
+      .map((found) => row.parse(found));
+  }
+
+  counts(): Record<string, number> {
+    const rows = this.#db.all("SELECT state, count(*) AS n FROM outbox GROUP BY state");
+    return Object.fromEntries(rows.map((found) => [String(found["state"]), Number(found["n"])]));
+  }
+
+  /** Queues a dead row again; false when it is in another state. */
+  async revive(id: number, now: number): Promise<boolean> {
+    return this.#db.write(
+      () =>
+        this.#db.run(
+          "UPDATE outbox SET state = 'queued', due_at = :now, attempts = 0, settled_at = NULL WHERE id = :id AND state = 'dead'",
+          { id, now },
+        ) === 1,
+    );
+  }
+
+  /** Its sender gave up waiting and was told so: it must not leave later. Nothing happens while somebody sends it. */
+  async withdraw(id: number, error: string, now: number): Promise<void> {
+    await this.#db.write(() =>
+      this.#db.run(
+        "UPDATE outbox SET state = 'dead', code = coalesce(code, 'withdrawn'), error = :error, settled_at = :now WHERE id = :id AND state = 'queued'",
+        { id, error, now },
+      ),
+    );
+  }
+
+  /** Takes a row off the list; false while it is being sent or when it was accepted. */
+  async drop(id: number): Promise<boolean> {
+    return this.#db.write(
+      () => this.#db.run("DELETE FROM outbox WHERE id = :id AND state IN ('queued', 'doubt', 'dead')", { id }) === 1,
+    );
+  }
+
+  #claim(contact: string, by: string, now: number): Claim | undefined {
+    const found = this.#db.get(
+      "SELECT * FROM outbox WHERE contact = :contact AND state IN ('queued', 'sending', 'doubt') ORDER BY id LIMIT 1",
+      { contact },
+    );
+    if (!found) return undefined;
+    const head = row.parse(found);
+    if (head.state === "sending") {
+      if ((head.claimed_at ?? 0) > now - CLAIM_MS) return undefined;
+      this.#db.run("UPDATE outbox SET state = 'doubt', due_at = :now WHERE id = :id", { id: head.id, now });
+      return toClaim({ ...head, state: "doubt" }, now);
+    }
+    if (head.due_at > now) return undefined;
+    if (head.state === "doubt") return toClaim(head, now);
+    this.#db.run(
+      `UPDATE outbox SET state = 'sending', attempts = attempts + 1, claimed_by = :by, claimed_at = :now WHERE id = :id`,
+      { id: head.id, by, now },
+    );
+    return toClaim({ ...head, attempts: head.attempts + 1, claimed_at: now }, now);
+  }
+
+  async #update(id: number, set: string, parameters: Parameters): Promise<void> {
+    await this.#db.write(() =>
+      this.#db.run(`UPDATE outbox SET ${set} WHERE id = :id AND state IN ('sending', 'doubt')`, { id, ...parameters }),
+    );
+  }
+}
+
+function toClaim(head: OutboxRow, now: number): Claim {
+  return {
+    id: head.id,
+    to: { ...(head.phone !== null && { phone: head.phone }), ...(head.bsuid !== null && { bsuid: head.bsuid }) },
+    text: head.text,
+    trackingId: head.tracking_id,
+    attempts: head.attempts,
+    createdAt: head.created_at,
+    doubtfulSince: head.state === "doubt" ? (head.claimed_at ?? now) : undefined,
+  };
+}

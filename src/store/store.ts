@@ -1,0 +1,116 @@
+import { closeSync, existsSync, openSync, renameSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { describeError, StateError } from "../errors.ts";
+import { Database } from "./database.ts";
+import { SqliteFacts } from "./facts.ts";
+import { prepareFolder } from "./folder.ts";
+import { SqliteInbox } from "./inbox.ts";
+import { SqliteOutbox } from "./outbox.ts";
+import { MIGRATIONS } from "./schema.ts";
+
+const DAY_MS = 86_400_000;
+/** Meta delivers a webhook again for up to 7 days, so the keys that recognise it live longer (promise P2). */
+const KEYS_MS = 8 * DAY_MS;
+const DEAD_LETTERS_MS = 30 * DAY_MS;
+const CONTACTS_MS = 400 * DAY_MS;
+
+/** A damaged file that was moved away when the store was opened. */
+export interface SetAside {
+  readonly path: string;
+  /** When the damaged file was last written; what is older had been dealt with. */
+  readonly lastWriteAt: number;
+}
+
+/** Everything that must survive: one SQLite file in the state folder. */
+export class Store implements Disposable {
+  readonly inbox: SqliteInbox;
+  readonly outbox: SqliteOutbox;
+  readonly facts: SqliteFacts;
+  readonly setAside: SetAside | undefined;
+  readonly #db: Database;
+
+  private constructor(db: Database, setAside?: SetAside) {
+    this.#db = db;
+    this.setAside = setAside;
+    this.inbox = new SqliteInbox(db);
+    this.outbox = new SqliteOutbox(db);
+    this.facts = new SqliteFacts(db);
+  }
+
+  /**
+   * Opens the file that is there, or makes it. Only the daemon repairs: with `repair`, a damaged file is moved aside.
+   * @throws StateError
+   */
+  static open(folder: string, { repair = false }: { readonly repair?: boolean } = {}): Store {
+    prepareFolder(folder);
+    const path = join(folder, "relay.db");
+    try {
+      return new Store(openDatabase(path, repair));
+    } catch (error) {
+      if (!isDamage(error)) throw asStateError(error, path);
+      if (!repair)
+        throw new StateError(`The state file ${path} is damaged`, {
+          cause: error,
+          hint: "start wa-poller: it moves the file aside and begins a new one",
+        });
+      const setAside = moveAside(path);
+      return new Store(openDatabase(path, false), setAside);
+    }
+  }
+
+  /** Deletes what is past its time and blanks texts that are no longer needed. */
+  async sweep(now: number, keepTextMs: number): Promise<void> {
+    const run = (sql: string, ageMs: number) =>
+      this.#db.write(() => this.#db.run(sql, { before: now - ageMs }));
+    await run("UPDATE inbox SET text = '', name = NULL WHERE settled_at < :before AND text != ''", keepTextMs);
+    await run("UPDATE outbox SET text = '' WHERE state = 'accepted' AND settled_at < :before AND text != ''", keepTextMs);
+    await run("DELETE FROM outbox WHERE state = 'accepted' AND settled_at < :before", KEYS_MS);
+    await run("DELETE FROM outbox WHERE state = 'dead' AND settled_at < :before", DEAD_LETTERS_MS);
+    await run("DELETE FROM inbox WHERE state != 'pending' AND received_at < :before", KEYS_MS);
+    await run("DELETE FROM quarantine WHERE seen_at < :before", DEAD_LETTERS_MS);
+    await run("DELETE FROM contact WHERE last_inbound_at < :before", CONTACTS_MS);
+  }
+
+  [Symbol.dispose](): void {
+    this.#db[Symbol.dispose]();
+  }
+}
+
+function openDatabase(path: string, check: boolean): Database {
+  const isNew = !existsSync(path);
+  // Made before SQLite opens it: its -wal and -shm files take over the mode of this one.
+  closeSync(openSync(path, "a", 0o600));
+  const db = new Database(path);
+  try {
+    if (!isNew && check && !db.isSound()) throw new DamageError("SQLite's quick_check found damage");
+    db.migrate(MIGRATIONS);
+    return db;
+  } catch (error) {
+    db[Symbol.dispose]();
+    throw error;
+  }
+}
+
+class DamageError extends Error {}
+
+function isDamage(error: unknown): boolean {
+  if (error instanceof DamageError) return true;
+  // SQLITE_CORRUPT and SQLITE_NOTADB, https://sqlite.org/rescode.html
+  return error instanceof Error && "errcode" in error && (error.errcode === 11 || error.errcode === 26);
+}
+
+function moveAside(path: string): SetAside {
+  const lastWriteAt = Math.max(...[path, `${path}-wal`].filter(existsSync).map((file) => statSync(file).mtimeMs));
+  const target = `${path}.damaged-${new Date().toISOString().replaceAll(":", "")}`;
+  for (const suffix of ["", "-wal", "-shm"])
+    if (existsSync(path + suffix)) renameSync(path + suffix, target + suffix);
+  return { path: target, lastWriteAt };
+}
+
+function asStateError(error: unknown, path: string): StateError {
+  if (error instanceof StateError) return error;
+  return new StateError(`Cannot open the state file ${path}: ${describeError(error)}`, {
+    cause: error,
+    hint: "check that the disk is writable and has room",
+  });
+}

@@ -1,0 +1,208 @@
+import { z } from "zod";
+import type { Clock } from "../clock.ts";
+import { describeError, RelayError } from "../errors.ts";
+import { neverLeft, readText, type Fetch, type HttpResponse } from "../http.ts";
+import type { Identity } from "../message.ts";
+import type { Outgoing, Sender, SendOutcome, Sighting } from "../pipeline/deliver.ts";
+import type { Receipts } from "../pipeline/typing.ts";
+import { readFailure, type Failure } from "./failure.ts";
+import { listPage, readSentText } from "./listed.ts";
+import { RateBudget } from "./rate-budget.ts";
+
+export interface CloudApiAccount {
+  readonly apiKey: string;
+  readonly phoneNumberId: string;
+  /** Origin only. */
+  readonly baseUrl: string;
+}
+
+export interface ListQuery {
+  readonly direction: "inbound" | "outbound";
+  /** Inclusive, on the provider's clock; milliseconds since 1970. */
+  readonly since: number;
+  readonly until?: number | undefined;
+  readonly after?: string | undefined;
+}
+
+export interface ListedPage {
+  /** Newest first. */
+  readonly rows: readonly unknown[];
+  readonly after: string | undefined;
+  /** The provider's clock when it answered. */
+  readonly serverTime: number;
+}
+
+/** A request failed; `failure` says what that means. */
+export class ApiError extends RelayError {
+  readonly failure: Failure;
+
+  constructor(failure: Failure, options?: ErrorOptions) {
+    super(failure.error, { ...options, hint: failure.kind === "blocked" ? failure.hint : undefined });
+    this.failure = failure;
+  }
+}
+
+const PAGE_SIZE = 100;
+const TIMEOUT_MS = 30_000;
+const RECEIPT_TIMEOUT_MS = 10_000;
+const MAX_ANSWER_BYTES = 1_048_576;
+const MAX_PAGE_BYTES = 16_777_216;
+/** Pages of our own messages that are searched for one of unknown outcome. */
+const MAX_SEARCH_PAGES = 20;
+const CLOCK_MARGIN_MS = 10_000;
+
+const sendAnswer = z.looseObject({ messages: z.array(z.looseObject({ id: z.string().min(1) })).min(1) });
+
+/** WhatsApp's Cloud API behind Kapso's proxy. https://docs.kapso.ai */
+export class CloudApi implements Sender, Receipts {
+  readonly rate = new RateBudget();
+  readonly #account: CloudApiAccount;
+  readonly #fetch: Fetch;
+  readonly #clock: Clock;
+  /** Provider's clock minus ours. */
+  #skewMs = 0;
+
+  constructor(account: CloudApiAccount, { fetch, clock }: { readonly fetch: Fetch; readonly clock: Clock }) {
+    this.#account = account;
+    this.#fetch = fetch;
+    this.#clock = clock;
+  }
+
+  /** @throws ApiError */
+  async list(query: ListQuery, signal: AbortSignal): Promise<ListedPage> {
+    const search = new URLSearchParams({
+      direction: query.direction,
+      since: new Date(query.since).toISOString(),
+      limit: String(PAGE_SIZE),
+      fields: "kapso(default)",
+    });
+    if (query.until !== undefined) search.set("until", new Date(query.until).toISOString());
+    if (query.after !== undefined) search.set("after", query.after);
+    const response = await this.#request("GET", `/messages?${search.toString()}`, undefined, TIMEOUT_MS, signal);
+    const page = listPage.safeParse(parseJson(await this.#body(response, MAX_PAGE_BYTES)));
+    if (!page.success) throw new ApiError({ kind: "unknown", error: "The list of messages has an unknown shape" });
+    const { data, paging } = page.data;
+    const isLast = data.length < PAGE_SIZE;
+    return { rows: data, after: isLast ? undefined : (paging?.cursors?.after ?? undefined), serverTime: this.#clock.now() + this.#skewMs };
+  }
+
+  async send(message: Outgoing, signal: AbortSignal): Promise<SendOutcome> {
+    const body = {
+      messaging_product: "whatsapp",
+      recipient_type: "individual",
+      ...address(message.to),
+      type: "text",
+      text: { body: message.text, preview_url: false },
+      biz_opaque_callback_data: message.trackingId,
+    };
+    try {
+      const response = await this.#request("POST", "/messages", body, TIMEOUT_MS, signal);
+      const answer = sendAnswer.safeParse(parseJson(await this.#body(response, MAX_ANSWER_BYTES)));
+      const wamid = answer.data?.messages[0]?.id;
+      return wamid === undefined ? { kind: "unknown", error: "The answer names no message id" } : { kind: "accepted", wamid };
+    } catch (error) {
+      if (error instanceof ApiError) return error.failure;
+      return { kind: "unknown", error: describeError(error) };
+    }
+  }
+
+  async findSent(
+    message: Outgoing,
+    sinceMs: number,
+    isKnown: (wamid: string) => Promise<boolean>,
+    signal: AbortSignal,
+  ): Promise<Sighting> {
+    const since = sinceMs + this.#skewMs - CLOCK_MARGIN_MS;
+    try {
+      let after: string | undefined;
+      for (let pages = 0; pages < MAX_SEARCH_PAGES; pages++) {
+        const page = await this.list({ direction: "outbound", since, after }, signal);
+        for (const sent of page.rows.map(readSentText))
+          if (sent && isSame(sent.to, message.to) && sent.text.trim() === message.text.trim() && !(await isKnown(sent.wamid)))
+            return { kind: "found", wamid: sent.wamid };
+        after = page.after;
+        if (after === undefined) return { kind: "absent" };
+      }
+      return { kind: "unclear", error: `More than ${MAX_SEARCH_PAGES} pages were sent since` };
+    } catch (error) {
+      return { kind: "unclear", error: describeError(error) };
+    }
+  }
+
+  /** @throws ApiError */
+  async markRead(wamid: string, { typing }: { readonly typing: boolean }, signal: AbortSignal): Promise<void> {
+    if (this.rate.isLow(this.#clock.now())) return;
+    const body = {
+      messaging_product: "whatsapp",
+      status: "read",
+      message_id: wamid,
+      ...(typing && { typing_indicator: { type: "text" } }),
+    };
+    const response = await this.#request("POST", "/messages", body, RECEIPT_TIMEOUT_MS, signal);
+    await this.#body(response, MAX_ANSWER_BYTES);
+  }
+
+  /** What Kapso knows of our number. @throws ApiError */
+  async number(signal: AbortSignal): Promise<unknown> {
+    const { phoneNumberId } = this.#account;
+    const path = `/platform/v1/whatsapp/phone_numbers/${encodeURIComponent(phoneNumberId)}`;
+    const response = await this.#fetchOk("GET", path, undefined, TIMEOUT_MS, signal);
+    return parseJson(await this.#body(response, MAX_ANSWER_BYTES));
+  }
+
+  async #request(method: "GET" | "POST", path: string, body: unknown, timeoutMs: number, signal: AbortSignal) {
+    const { phoneNumberId } = this.#account;
+    return this.#fetchOk(method, `/meta/whatsapp/v24.0/${encodeURIComponent(phoneNumberId)}${path}`, body, timeoutMs, signal);
+  }
+
+  async #fetchOk(method: "GET" | "POST", path: string, body: unknown, timeoutMs: number, signal: AbortSignal) {
+    const { baseUrl, apiKey } = this.#account;
+    const response = await this.#fetch(baseUrl + path, {
+      method,
+      headers: { "X-API-Key": apiKey, Accept: "application/json", "Content-Type": "application/json" },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+      redirect: "manual",
+      signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+    }).catch((cause: unknown) => {
+      const error = `Cannot reach ${baseUrl}: ${describeError(cause)}`;
+      throw new ApiError(neverLeft(cause) ? { kind: "later", scope: "all", error } : { kind: "unknown", error }, { cause });
+    });
+    this.#note(response);
+    if (response.status >= 200 && response.status < 300) return response;
+    const text = await readText(response, MAX_ANSWER_BYTES).catch(() => "");
+    throw new ApiError(readFailure(response.status, response.headers.get("retry-after"), text));
+  }
+
+  async #body(response: HttpResponse, maxBytes: number): Promise<string> {
+    return readText(response, maxBytes).catch((cause: unknown) => {
+      throw new ApiError({ kind: "unknown", error: `The answer broke off: ${describeError(cause)}` }, { cause });
+    });
+  }
+
+  #note({ headers }: HttpResponse): void {
+    const now = this.#clock.now();
+    const date = Date.parse(headers.get("date") ?? "");
+    if (Number.isFinite(date)) this.#skewMs = date - now;
+    this.rate.note(headers.get("x-ratelimit-limit"), headers.get("x-ratelimit-remaining"), now);
+  }
+}
+
+/** A BSUID goes into `recipient`: in `to` it gets a 200 and is never delivered. `to` needs its `+`. */
+function address({ phone, bsuid }: Identity): { readonly to: string } | { readonly recipient: string | undefined } {
+  return phone === undefined ? { recipient: bsuid } : { to: `+${phone}` };
+}
+
+/** Some countries spell a number in two ways that differ in front, so the end decides. */
+function isSame(a: Identity, b: Identity): boolean {
+  if (a.phone !== undefined && b.phone !== undefined) return a.phone.slice(-8) === b.phone.slice(-8);
+  return a.bsuid !== undefined && a.bsuid === b.bsuid;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // The caller's schema refuses it and says what was expected.
+    return undefined;
+  }
+}

@@ -1,0 +1,144 @@
+import { z } from "zod";
+import type { SendOutcome } from "../pipeline/deliver.ts";
+
+/** What an answer other than success means for the request. */
+export type Failure = Exclude<SendOutcome, { kind: "accepted" }>;
+
+interface Verdict {
+  readonly kind: Failure["kind"];
+  readonly scope?: "person" | "all";
+  readonly afterMs?: number;
+  readonly hint?: string;
+  readonly what?: "credentials" | "account";
+}
+
+const LATER: Verdict = { kind: "later", scope: "all" };
+const REFUSED: Verdict = { kind: "refused" };
+const UNKNOWN: Verdict = { kind: "unknown" };
+
+/** The key or the account needs somebody's hand. */
+const blocked = (hint: string, what: "credentials" | "account" = "account"): Verdict => ({ kind: "blocked", hint, what });
+const TOKEN = blocked("the key or token was refused: set a valid one (KAPSO_API_KEY) and restart", "credentials");
+const RIGHTS = blocked("the key lacks a right: check its permissions in the dashboard", "credentials");
+const ACCOUNT = blocked("WhatsApp restricted the account: see WhatsApp Manager, Account quality");
+const PAYMENT = blocked("add a payment method or credits in the dashboard");
+const REGISTRATION = blocked("the number is not registered for the Cloud API: register it in WhatsApp Manager");
+
+/**
+ * Meta's error codes; the HTTP status and the title say little, a rate limit comes as 400.
+ * https://developers.facebook.com/documentation/business-messaging/whatsapp/support/error-codes
+ */
+const BY_CODE = new Map<number, Verdict>([
+  ...codes([0, 190], TOKEN),
+  ...codes([3, 10, 131005, ...range(200, 299)], RIGHTS),
+  ...codes([2, 131016, 133004, 1], LATER),
+  ...codes([131057], { ...LATER, afterMs: 60_000 }),
+  ...codes([4, 80007], { ...LATER, afterMs: 300_000 }),
+  ...codes([130429, 131208], LATER),
+  ...codes([131056], { kind: "later", scope: "person" }),
+  ...codes([131031, 368, 131048, 131064, 131037], ACCOUNT),
+  ...codes([131042], PAYMENT),
+  ...codes([131045, 133000, 133005, 133006, 133008, 133009, 133010, 133015, 133016], REGISTRATION),
+  // Meta's "something went wrong": nobody knows whether the message left.
+  ...codes([131000], UNKNOWN),
+]);
+
+/** What to do about the refusals that people meet most. */
+const REMEDY = new Map<number, string>([
+  [131026, "the recipient can not receive it (no WhatsApp, or an old version)"],
+  [131030, "a test number may write only to recipients verified in the dashboard"],
+  [131047, "more than 24 hours since the person's last message: only a template can be sent"],
+  [470, "more than 24 hours since the person's last message: only a template can be sent"],
+]);
+
+const errorBody = z.looseObject({
+  error: z.union([
+    z.string(),
+    z.looseObject({
+      message: z.string().optional().catch(undefined),
+      code: z.coerce.number().optional().catch(undefined),
+      error_data: z.looseObject({ details: z.string().optional() }).optional().catch(undefined),
+    }),
+  ]),
+  code: z.union([z.string(), z.number()]).optional().catch(undefined),
+  message: z.string().optional().catch(undefined),
+});
+
+/** Reads an answer that is no success. Kapso writes errors in two shapes, and a proxy may write neither. */
+export function readFailure(status: number, retryAfter: string | null, body: string): Failure {
+  const parsed = parseBody(body);
+  const text = `HTTP ${status}${parsed.message ? `: ${parsed.message.slice(0, 300)}` : ""}`;
+  const remedy = parsed.code === undefined ? undefined : REMEDY.get(parsed.code);
+  const error = remedy === undefined ? text : `${text} (${remedy})`;
+  const { kind, scope = "all", afterMs, hint = "", what = "account" } = judge(status, parsed.code);
+  const code = parsed.code ?? parsed.slug;
+  switch (kind) {
+    case "later":
+      return { kind, scope, error, afterMs: parseRetryAfter(retryAfter) ?? afterMs };
+    case "blocked":
+      return { kind, error, hint, code: what };
+    case "refused":
+      return { kind, error, ...(code !== undefined && { code: String(code) }) };
+    case "unknown":
+      return { kind, error };
+  }
+}
+
+function judge(status: number, code: number | undefined): Verdict {
+  const known = code === undefined ? undefined : BY_CODE.get(code);
+  if (known) return known;
+  switch (status) {
+    case 401:
+      return TOKEN;
+    case 402:
+      return PAYMENT;
+    case 403:
+      return code === undefined ? RIGHTS : REFUSED;
+    case 404:
+      return blocked("there is no such phone number id: check KAPSO_PHONE_NUMBER_ID");
+    case 408:
+      return UNKNOWN;
+    // Kapso: another message of this conversation is in flight; nothing was sent.
+    case 409:
+      return { kind: "later", scope: "person", afterMs: 1000 };
+    case 429:
+      return { ...LATER, afterMs: 60_000 };
+  }
+  if (status >= 300 && status < 400) return blocked("the address redirects: check kapso.base_url (KAPSO_BASE_URL)");
+  // A code that is not in the table is Meta's word on this message; without one a 5xx says nothing.
+  if (status >= 500) return code === undefined ? UNKNOWN : REFUSED;
+  return status >= 400 ? REFUSED : UNKNOWN;
+}
+
+function parseBody(body: string): { readonly message?: string; readonly code?: number; readonly slug?: string } {
+  try {
+    const parsed = errorBody.parse(JSON.parse(body));
+    if (typeof parsed.error === "string")
+      return {
+        message: parsed.message === undefined ? parsed.error : `${parsed.error}: ${parsed.message}`,
+        ...(typeof parsed.code === "number" && { code: parsed.code }),
+        ...(typeof parsed.code === "string" && { slug: parsed.code }),
+      };
+    const { message, code, error_data: data } = parsed.error;
+    const details = data?.details === undefined || data.details === message ? "" : `: ${data.details}`;
+    return { message: (message ?? "") + details, ...(code !== undefined && Number.isFinite(code) && { code }) };
+  } catch {
+    // No JSON, or JSON of no known shape: the status has to do.
+    return {};
+  }
+}
+
+/** Seconds or an HTTP date, at most ten minutes: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after */
+export function parseRetryAfter(value: string | null, now = Date.now()): number | undefined {
+  if (value === null || value.trim() === "") return undefined;
+  const ms = /^\d+(\.\d+)?$/.test(value.trim()) ? Number(value) * 1000 : Date.parse(value) - now;
+  return Number.isFinite(ms) ? Math.min(Math.max(ms, 0), 600_000) : undefined;
+}
+
+function codes(list: readonly number[], verdict: Verdict): [number, Verdict][] {
+  return list.map((code) => [code, verdict]);
+}
+
+function range(from: number, to: number): number[] {
+  return Array.from({ length: to - from + 1 }, (_, index) => from + index);
+}

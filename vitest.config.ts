@@ -1,0 +1,13 @@
+import { defineConfig } from "vitest/config";
+
+const bridge = { name: "bridge", include: ["test/**/*.test.ts"], exclude: ["test/openclaw/**"], testTimeout: 30_000 };
+// The real gateway: takes a minute to install and ten seconds to start, so it runs apart and one file at a time.
+const openclaw = {
+  name: "openclaw",
+  include: ["test/openclaw/**/*.test.ts"],
+  testTimeout: 180_000,
+  hookTimeout: 120_000,
+  fileParallelism: false,
+};
+
+export default defineConfig({ test: { projects: [{ test: bridge }, { test: openclaw }] } });
