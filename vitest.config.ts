@@ -1,6 +1,11 @@
 import { defineConfig } from "vitest/config";
 
-const bridge = { name: "bridge", include: ["test/**/*.test.ts"], exclude: ["test/openclaw/**"], testTimeout: 30_000 };
+const bridge = {
+  name: "bridge",
+  include: ["test/**/*.test.ts"],
+  exclude: ["test/openclaw/**"],
+  testTimeout: 30_000,
+};
 // The real gateway: takes a minute to install and ten seconds to start, so it runs apart and one file at a time.
 const openclaw = {
   name: "openclaw",

@@ -21,7 +21,10 @@ export function print({ stdout }: Io, { json, text }: Answer, asJson: boolean): 
 }
 
 /** Colours for a terminal, and none elsewhere or with NO_COLOR: https://no-color.org */
-export function paint({ stdout, env }: Io): (text: string, color: "red" | "green" | "yellow" | "dim") => string {
+export function paint({
+  stdout,
+  env,
+}: Io): (text: string, color: "red" | "green" | "yellow" | "dim") => string {
   const codes = { red: 31, green: 32, yellow: 33, dim: 2 };
   const isPlain = stdout.isTTY !== true || Boolean(env["NO_COLOR"]);
   return (text, color) => (isPlain ? text : `\u001B[${codes[color]}m${text}\u001B[0m`);

@@ -37,7 +37,11 @@ interface Base extends Surroundings {
  * Builds every part from the configuration and runs them until `signal` aborts.
  * @throws ConfigError, StateError
  */
-export async function startBridge(config: Config, surroundings: Surroundings, signal: AbortSignal): Promise<void> {
+export async function startBridge(
+  config: Config,
+  surroundings: Surroundings,
+  signal: AbortSignal,
+): Promise<void> {
   const { clock, log } = surroundings;
   const account = requireKapso(config);
   await using stack = new AsyncDisposableStack();
@@ -55,8 +59,18 @@ export async function startBridge(config: Config, surroundings: Surroundings, si
   const answers = createDraining(config);
   const answerer = createAnswerer(base, answers, { gateway, deliverer, answerFrom });
   const poll = new PollSource(
-    { api, cursors: store.facts, clock, log: log.child({ component: "poll" }), onState: noteState(base, "poll") },
-    { phoneNumberId: account.phoneNumberId, intervalMs: config.delivery.pollIntervalMs, firstSince: answerFrom },
+    {
+      api,
+      cursors: store.facts,
+      clock,
+      log: log.child({ component: "poll" }),
+      onState: noteState(base, "poll"),
+    },
+    {
+      phoneNumberId: account.phoneNumberId,
+      intervalMs: config.delivery.pollIntervalMs,
+      firstSince: answerFrom,
+    },
   );
 
   const doubtful = await store.outbox.recover(CLAIMED_BY, clock.now());
@@ -64,7 +78,17 @@ export async function startBridge(config: Config, surroundings: Surroundings, si
   noteState(base, "daemon")({ pid: process.pid, version: VERSION, startedAt: clock.now() });
   const sweep = () => store.sweep(clock.now(), config.state.keepTextMs);
   await runBridge(
-    { ...surroundings, sources: [poll], inbox: store.inbox, answerer, answers, deliverer, deliveries, gateway, sweep },
+    {
+      ...surroundings,
+      sources: [poll],
+      inbox: store.inbox,
+      answerer,
+      answers,
+      deliverer,
+      deliveries,
+      gateway,
+      sweep,
+    },
     signal,
   );
 }
@@ -146,7 +170,10 @@ async function firstAnswerable({ config, store, clock, log }: Base): Promise<num
   const { setAside, facts } = store;
   const now = clock.now();
   if (setAside)
-    log.error({ movedTo: setAside.path }, "the state file was damaged: it was moved aside, and unanswered messages in it are lost");
+    log.error(
+      { movedTo: setAside.path },
+      "the state file was damaged: it was moved aside, and unanswered messages in it are lost",
+    );
   const known = facts.get("answer-from");
   if (known) return Number(known.value);
   const from = Math.floor(setAside?.lastWriteAt ?? now - config.delivery.backfillMs);

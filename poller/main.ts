@@ -57,7 +57,9 @@ async function run({ config: file, sandbox, check }: Options): Promise<void> {
 function checkOnly(config: Config): void {
   requireKapso(config);
   Store.open(config.state.dir)[Symbol.dispose]();
-  process.stdout.write(`Configuration and state are usable (${config.file ?? "no file, environment only"})\n`);
+  process.stdout.write(
+    `Configuration and state are usable (${config.file ?? "no file, environment only"})\n`,
+  );
 }
 
 function greet(config: Config, log: Log): void {
@@ -66,7 +68,10 @@ function greet(config: Config, log: Log): void {
   log.info({ ...fields, pollIntervalMs: delivery.pollIntervalMs }, `wa-poller ${VERSION} starts`);
   if (security.open) log.warn("security.mode is open: everybody who finds the number can talk to the agent");
   else if (security.roles.size === 0)
-    log.warn({ hint: "set KAPSO_ALLOWED_NUMBERS=+15551234567, or security.roles in config.toml" }, "nobody may write yet");
+    log.warn(
+      { hint: "set KAPSO_ALLOWED_NUMBERS=+15551234567, or security.roles in config.toml" },
+      "nobody may write yet",
+    );
 }
 
 /** Aborts on the first SIGTERM or SIGINT; a second one ends the process at once (nothing is lost: all is on disk). */

@@ -21,7 +21,9 @@ export async function runSandbox(
   stack.defer(() => rmSync(folder, { recursive: true, force: true }));
   const kapso = stack.use(await StandInKapso.start());
   const echo = config.gateway.isNamed ? undefined : stack.use(await EchoGateway.start());
-  stdout.write(`Sandbox: you are a person on WhatsApp, the bridge runs for real against stand-ins on this machine.\n`);
+  stdout.write(
+    `Sandbox: you are a person on WhatsApp, the bridge runs for real against stand-ins on this machine.\n`,
+  );
   stdout.write(`Agent: ${echo ? "built-in echo" : config.gateway.url}. Type a message; Ctrl-C ends it.\n\n`);
   const ended = new AbortController();
   const bridge = startBridge(

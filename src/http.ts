@@ -50,7 +50,11 @@ const NOT_CONNECTED = new Set([
 export function neverLeft(error: unknown): boolean {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     const code = "code" in cause ? String(cause.code) : "";
-    if (NOT_CONNECTED.has(code) || /^(CERT_|ERR_TLS_|ERR_SSL_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/.test(code)) return true;
+    if (
+      NOT_CONNECTED.has(code) ||
+      /^(CERT_|ERR_TLS_|ERR_SSL_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/.test(code)
+    )
+      return true;
     if (cause instanceof AggregateError && cause.errors.length > 0) return cause.errors.every(neverLeft);
   }
   return false;

@@ -15,7 +15,10 @@ export interface LogOptions {
 export function createLog({ level, format }: LogOptions): Log {
   const options = { level, base: null, redact: ["*.token", "*.apiKey", "*.api_key", "*.authorization"] };
   if (format === "json") return pino(options, pino.destination({ dest: 2, sync: true }));
-  return pino(options, pretty({ destination: 2, sync: true, ignore: "pid,hostname", translateTime: "SYS:HH:MM:ss" }));
+  return pino(
+    options,
+    pretty({ destination: 2, sync: true, ignore: "pid,hostname", translateTime: "SYS:HH:MM:ss" }),
+  );
 }
 
 /** A log that keeps nothing, for library use and tests. */

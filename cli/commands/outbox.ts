@@ -10,10 +10,16 @@ interface Common {
   readonly json: boolean;
 }
 
-export async function list(io: Io, options: Common & { readonly all: boolean; readonly limit: number }): Promise<void> {
+export async function list(
+  io: Io,
+  options: Common & { readonly all: boolean; readonly limit: number },
+): Promise<void> {
   using store = open(io, options);
   const rows = store.outbox.list(options).map(describe);
-  const text = rows.map((row) => `#${row.id} ${row.state} to ${row.to}, ${row.attempts} tries, since ${row.createdAt}${row.error ? `: ${row.error}` : ""}`);
+  const text = rows.map(
+    (row) =>
+      `#${row.id} ${row.state} to ${row.to}, ${row.attempts} tries, since ${row.createdAt}${row.error ? `: ${row.error}` : ""}`,
+  );
   print(io, { json: rows, text: text.length === 0 ? "Nothing waits" : text.join("\n") }, options.json);
 }
 
@@ -21,8 +27,18 @@ export async function retry(io: Io, options: Common & { readonly id: number }): 
   using store = open(io, options);
   const row = find(store, options.id);
   if (!(await store.outbox.revive(options.id, Date.now())))
-    throw new CommandError(EXIT.failed, `Message #${options.id} is ${row.state}: only one that was given up can be tried again`);
-  print(io, { json: { id: options.id, state: "queued" }, text: `Message #${options.id} is queued; wa-poller sends it` }, options.json);
+    throw new CommandError(
+      EXIT.failed,
+      `Message #${options.id} is ${row.state}: only one that was given up can be tried again`,
+    );
+  print(
+    io,
+    {
+      json: { id: options.id, state: "queued" },
+      text: `Message #${options.id} is queued; wa-poller sends it`,
+    },
+    options.json,
+  );
 }
 
 export async function drop(io: Io, options: Common & { readonly id: number }): Promise<void> {
@@ -30,7 +46,11 @@ export async function drop(io: Io, options: Common & { readonly id: number }): P
   const row = find(store, options.id);
   if (!(await store.outbox.drop(options.id)))
     throw new CommandError(EXIT.failed, `Message #${options.id} is ${row.state} and can not be dropped`);
-  print(io, { json: { id: options.id, state: "dropped" }, text: `Message #${options.id} is dropped` }, options.json);
+  print(
+    io,
+    { json: { id: options.id, state: "dropped" }, text: `Message #${options.id} is dropped` },
+    options.json,
+  );
 }
 
 function open(io: Io, { config }: Common): Store {
@@ -39,7 +59,8 @@ function open(io: Io, { config }: Common): Store {
 
 function find(store: Store, id: number): OutboxRow {
   const row = store.outbox.get(id);
-  if (!row) throw new CommandError(EXIT.failed, `There is no message #${id}`, { hint: "list them: wa-cli outbox" });
+  if (!row)
+    throw new CommandError(EXIT.failed, `There is no message #${id}`, { hint: "list them: wa-cli outbox" });
   return row;
 }
 

@@ -32,7 +32,10 @@ const number = z.looseObject({
 });
 
 /** Proves each link of the chain, with the real calls; nothing is sent to anybody. */
-export async function preflight(io: Io, options: { readonly config?: string; readonly json: boolean }): Promise<void> {
+export async function preflight(
+  io: Io,
+  options: { readonly config?: string; readonly json: boolean },
+): Promise<void> {
   const config = loadConfig({ env: io.env, file: options.config });
   requireKapso(config);
   const checks: Check[] = [];
@@ -45,7 +48,10 @@ export async function preflight(io: Io, options: { readonly config?: string; rea
     if (check.hint !== undefined) io.stdout.write(`  → ${check.hint}\n`);
   }
   const failed = checks.find((check) => !check.ok);
-  const json = { ok: failed === undefined, checks: checks.map(({ name, ok, detail, hint }) => ({ name, ok, detail, hint })) };
+  const json = {
+    ok: failed === undefined,
+    checks: checks.map(({ name, ok, detail, hint }) => ({ name, ok, detail, hint })),
+  };
   if (failed) throw new CommandError(failed.exitCode, `${failed.name} is not ready`, { report: json });
   print(io, { json, text: "Everything is ready" }, options.json);
 }
@@ -54,7 +60,8 @@ async function* runChecks(config: Config, signal: AbortSignal): AsyncGenerator<C
   const { open, roles } = config.security;
   yield {
     ...passed("config", config.file ?? "environment only"),
-    ...(!open && roles.size === 0 && { hint: "nobody may write yet: set KAPSO_ALLOWED_NUMBERS=+15551234567" }),
+    ...(!open &&
+      roles.size === 0 && { hint: "nobody may write yet: set KAPSO_ALLOWED_NUMBERS=+15551234567" }),
   };
   yield await attempt("state", async () => {
     Store.open(config.state.dir)[Symbol.dispose]();
@@ -73,7 +80,9 @@ async function* runChecks(config: Config, signal: AbortSignal): AsyncGenerator<C
 function describeNumber(found: unknown): string {
   const { data } = number.parse(found);
   if (data.inbound_processing_enabled === false)
-    throw new RelayError("Kapso does not process inbound messages of this number", { hint: "turn it on in the Kapso dashboard" });
+    throw new RelayError("Kapso does not process inbound messages of this number", {
+      hint: "turn it on in the Kapso dashboard",
+    });
   if (data.status && data.status !== "CONNECTED")
     throw new RelayError(`The number is ${data.status}`, { hint: "connect it in the Kapso dashboard" });
   return data.display_phone_number ?? "known to Kapso";
@@ -87,7 +96,9 @@ async function checkGateway({ gateway, state }: Config, signal: AbortSignal): Pr
     onState: () => {},
   });
   try {
-    const { version, scopes } = await client.connectOnce(AbortSignal.any([signal, AbortSignal.timeout(GATEWAY_TIMEOUT_MS)]));
+    const { version, scopes } = await client.connectOnce(
+      AbortSignal.any([signal, AbortSignal.timeout(GATEWAY_TIMEOUT_MS)]),
+    );
     return passed("gateway", `OpenClaw ${version} at ${gateway.url} grants ${scopes.join(", ")}`);
   } catch (error) {
     const { kind, message, hint } = diagnose(error, gateway.url);
@@ -101,7 +112,13 @@ async function attempt(name: string, check: () => Promise<string>): Promise<Chec
     return passed(name, await check());
   } catch (error) {
     const hint = error instanceof RelayError ? error.hint : undefined;
-    return { name, ok: false, detail: describeError(error), hint: hint ?? "see the message above; try again", exitCode: exitCodeOf(error) };
+    return {
+      name,
+      ok: false,
+      detail: describeError(error),
+      hint: hint ?? "see the message above; try again",
+      exitCode: exitCodeOf(error),
+    };
   }
 }
 

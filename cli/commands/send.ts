@@ -33,13 +33,20 @@ export async function send(io: Io, options: SendOptions): Promise<void> {
   const parts = toMessages(text);
   if (parts.length === 0) throw new CommandError(EXIT.usage, "There is nothing to send: the text is empty");
   using store = Store.open(config.state.dir);
-  const ids = await store.outbox.enqueue(parts.map((part) => ({ to, text: part })), Date.now());
+  const ids = await store.outbox.enqueue(
+    parts.map((part) => ({ to, text: part })),
+    Date.now(),
+  );
   const rows = await deliver(io, config, store, contactId(to), ids, options.timeout * 1000);
   const wamids = rows.flatMap((row) => row.wamid ?? []);
   const report = { status: "accepted", to: formatIdentity(to), wamids, outbox: ids };
   const failed = rows.find((row) => row.state !== "accepted");
   if (failed) throw failure(failed, { ...report, status: failed.state });
-  print(io, { json: report, text: `Accepted by WhatsApp (not yet delivered): ${wamids.join(" ")}` }, options.json);
+  print(
+    io,
+    { json: report, text: `Accepted by WhatsApp (not yet delivered): ${wamids.join(" ")}` },
+    options.json,
+  );
 }
 
 /** Works on the person's rows until ours are settled or time is up; then takes back what has certainly not left. */
@@ -60,7 +67,10 @@ async function deliver(
     io.signal,
   );
   const rows = () => ids.flatMap((id) => store.outbox.get(id) ?? []);
-  while (rows().some((row) => row.state === "queued" || row.state === "sending") && !rows().some(isDoubtful)) {
+  while (
+    rows().some((row) => row.state === "queued" || row.state === "sending") &&
+    !rows().some(isDoubtful)
+  ) {
     await deliverer.drain(contact);
     const open = rows().filter((row) => row.state === "queued" || row.state === "sending");
     if (io.signal.aborted || open.some((row) => row.code === "credentials" || row.code === "account")) break;
@@ -69,7 +79,11 @@ async function deliver(
   }
   for (const row of rows())
     if (row.state === "queued")
-      await store.outbox.withdraw(row.id, row.error ?? "An earlier message to this person is still on its way", Date.now());
+      await store.outbox.withdraw(
+        row.id,
+        row.error ?? "An earlier message to this person is still on its way",
+        Date.now(),
+      );
   return rows();
 }
 
@@ -99,7 +113,10 @@ function exitCodeOf({ code }: OutboxRow): ExitCode {
   return EXIT.failed;
 }
 
-async function readRequest(io: Io, { words, to, text }: SendOptions): Promise<{ to: Identity; text: string }> {
+async function readRequest(
+  io: Io,
+  { words, to, text }: SendOptions,
+): Promise<{ to: Identity; text: string }> {
   const [first, ...others] = words;
   const recipient = to ?? first;
   const spoken = to === undefined ? others : words;
@@ -111,7 +128,10 @@ async function readRequest(io: Io, { words, to, text }: SendOptions): Promise<{ 
   if (text !== undefined) return { to: identity, text };
   if (spoken.length > 0) return { to: identity, text: spoken.join(" ") };
   if (io.stdin.isTTY === true)
-    throw new CommandError(EXIT.usage, "What to send? Give --text, words after the number, or standard input");
+    throw new CommandError(
+      EXIT.usage,
+      "What to send? Give --text, words after the number, or standard input",
+    );
   return { to: identity, text: await readAll(io) };
 }
 
@@ -119,7 +139,10 @@ function parseRecipient(text: string): Identity {
   if (isBsuid(text)) return { bsuid: text };
   const phone = parsePhone(text);
   if (phone === undefined)
-    throw new CommandError(EXIT.usage, `"${text}" is no international number such as +15551234567, and no BSUID`);
+    throw new CommandError(
+      EXIT.usage,
+      `"${text}" is no international number such as +15551234567, and no BSUID`,
+    );
   return { phone };
 }
 

@@ -14,19 +14,42 @@ type Part = z.output<typeof part>;
 
 interface Status {
   readonly state: string;
-  readonly daemon: { readonly alive: boolean; readonly pid?: number; readonly version?: string; readonly startedAt?: string };
+  readonly daemon: {
+    readonly alive: boolean;
+    readonly pid?: number;
+    readonly version?: string;
+    readonly startedAt?: string;
+  };
   readonly gateway: Part | undefined;
   readonly poll: (Part & { readonly lastAt: string | undefined }) | undefined;
-  readonly inbox: { readonly pending: number; readonly oldestAt: string | undefined; readonly quarantined: number; readonly byState: Record<string, number> };
-  readonly outbox: { readonly queued: number; readonly sending: number; readonly doubt: number; readonly dead: number };
+  readonly inbox: {
+    readonly pending: number;
+    readonly oldestAt: string | undefined;
+    readonly quarantined: number;
+    readonly byState: Record<string, number>;
+  };
+  readonly outbox: {
+    readonly queued: number;
+    readonly sending: number;
+    readonly doubt: number;
+    readonly dead: number;
+  };
   /** What waits, is in doubt or was given up; numbers masked. */
-  readonly stuck: readonly { readonly id: number; readonly to: string; readonly state: string; readonly error: string | undefined }[];
+  readonly stuck: readonly {
+    readonly id: number;
+    readonly to: string;
+    readonly state: string;
+    readonly error: string | undefined;
+  }[];
 }
 
 const STUCK_ROWS = 10;
 
 /** Shows what the state folder tells; works while the daemon runs and while it does not. */
-export async function status(io: Io, options: { readonly config?: string; readonly json: boolean }): Promise<void> {
+export async function status(
+  io: Io,
+  options: { readonly config?: string; readonly json: boolean },
+): Promise<void> {
   const config = loadConfig({ env: io.env, file: options.config });
   const folder = config.state.dir;
   if (!existsSync(join(folder, "relay.db"))) {
@@ -60,12 +83,22 @@ function readStatus(store: Store, folder: string): Status {
       quarantined: store.inbox.quarantined(),
       byState,
     },
-    outbox: { queued: counts["queued"] ?? 0, sending: counts["sending"] ?? 0, doubt: counts["doubt"] ?? 0, dead: counts["dead"] ?? 0 },
+    outbox: {
+      queued: counts["queued"] ?? 0,
+      sending: counts["sending"] ?? 0,
+      doubt: counts["doubt"] ?? 0,
+      dead: counts["dead"] ?? 0,
+    },
     stuck: store.outbox
       .list({ all: false, limit: 1000 })
       .filter((row) => row.error !== null)
       .slice(-STUCK_ROWS)
-      .map((row) => ({ id: row.id, to: maskContact(row.contact), state: row.state, error: row.error ?? undefined })),
+      .map((row) => ({
+        id: row.id,
+        to: maskContact(row.contact),
+        state: row.state,
+        error: row.error ?? undefined,
+      })),
   };
 }
 
@@ -89,11 +122,17 @@ function describe(found: Status, io: Io): string {
     `outbox   ${outbox.queued + outbox.sending} to send, ${outbox.doubt} of unknown outcome, ${outbox.dead} given up`,
     ...stuck.map((row) => `         #${row.id} to ${row.to} ${color(row.state, "yellow")}: ${row.error}`),
   ];
-  if (outbox.dead > 0) lines.push(color("         wa-cli outbox retry <id>, or wa-cli outbox drop <id>", "dim"));
+  if (outbox.dead > 0)
+    lines.push(color("         wa-cli outbox retry <id>, or wa-cli outbox drop <id>", "dim"));
   return lines.join("\n");
 }
 
-function describePart(name: string, found: Part | undefined, isWell: boolean, color: ReturnType<typeof paint>): string[] {
+function describePart(
+  name: string,
+  found: Part | undefined,
+  isWell: boolean,
+  color: ReturnType<typeof paint>,
+): string[] {
   if (!found) return [`${name.padEnd(9)}unknown`];
   const line = `${name.padEnd(9)}${color(found.kind, isWell ? "green" : "yellow")}: ${found.message}`;
   return found.hint === undefined ? [line] : [line, `         → ${found.hint}`];

@@ -120,15 +120,22 @@ export function requireKapso({ kapso }: Config): KapsoAccount {
   const { apiKey, phoneNumberId, baseUrl } = kapso;
   if (apiKey !== undefined && phoneNumberId !== undefined) return { apiKey, phoneNumberId, baseUrl };
   const problems: string[] = [];
-  if (apiKey === undefined) problems.push("kapso.api_key is missing: set KAPSO_API_KEY, or KAPSO_API_KEY_FILE");
-  if (phoneNumberId === undefined) problems.push("kapso.phone_number_id is missing: set KAPSO_PHONE_NUMBER_ID");
+  if (apiKey === undefined)
+    problems.push("kapso.api_key is missing: set KAPSO_API_KEY, or KAPSO_API_KEY_FILE");
+  if (phoneNumberId === undefined)
+    problems.push("kapso.phone_number_id is missing: set KAPSO_PHONE_NUMBER_ID");
   throw new ConfigError(problems);
 }
 
 function findGateway({ gateway }: Values, env: Environment, home: string) {
   const isNamed = gateway.url !== undefined || gateway.token !== undefined;
-  const local = gateway.url === undefined || isLoopback(gateway.url) ? readOpenClawFile(env, home) : undefined;
-  return { isNamed, url: gateway.url ?? local?.url ?? DEFAULT_GATEWAY_URL, token: gateway.token ?? local?.token };
+  const local =
+    gateway.url === undefined || isLoopback(gateway.url) ? readOpenClawFile(env, home) : undefined;
+  return {
+    isNamed,
+    url: gateway.url ?? local?.url ?? DEFAULT_GATEWAY_URL,
+    token: gateway.token ?? local?.token,
+  };
 }
 
 function unsupported(values: Values): string[] {
@@ -136,7 +143,9 @@ function unsupported(values: Values): string[] {
   const metaOnly = values.meta.access_token !== undefined && values.kapso.api_key === undefined;
   const { provider } = values[""];
   if (provider === "meta" || (provider === undefined && metaOnly))
-    problems.push('provider = "meta" is not supported yet: use Kapso (KAPSO_API_KEY and KAPSO_PHONE_NUMBER_ID)');
+    problems.push(
+      'provider = "meta" is not supported yet: use Kapso (KAPSO_API_KEY and KAPSO_PHONE_NUMBER_ID)',
+    );
   if (values.delivery.mode !== "polling")
     problems.push(`delivery.mode = "${values.delivery.mode}" is not supported yet: use "polling"`);
   if (values.gateway.type !== "openclaw")
@@ -147,7 +156,9 @@ function unsupported(values: Values): string[] {
 function unusable(values: Values): string[] {
   const problems: string[] = [];
   if (values.gateway.scopes.includes("operator.admin"))
-    problems.push("gateway.scopes must not have operator.admin: everybody on WhatsApp would count as the agent's owner");
+    problems.push(
+      "gateway.scopes must not have operator.admin: everybody on WhatsApp would count as the agent's owner",
+    );
   for (const scope of ["operator.read", "operator.write"])
     if (!values.gateway.scopes.includes(scope)) problems.push(`gateway.scopes needs ${scope}`);
   return problems;

@@ -6,7 +6,10 @@ import type { Environment } from "./read.ts";
 const file = z.looseObject({
   gateway: z.looseObject({
     port: z.int().optional().catch(undefined),
-    auth: z.looseObject({ token: z.string().optional().catch(undefined) }).optional().catch(undefined),
+    auth: z
+      .looseObject({ token: z.string().optional().catch(undefined) })
+      .optional()
+      .catch(undefined),
   }),
 });
 
@@ -30,6 +33,8 @@ export function readOpenClawFile(
     };
   } catch {
     // Not there, not ours to read, or JSON5 with comments: then the token has to be configured.
-    return env["OPENCLAW_GATEWAY_TOKEN"] ? { url: undefined, token: env["OPENCLAW_GATEWAY_TOKEN"] } : undefined;
+    return env["OPENCLAW_GATEWAY_TOKEN"]
+      ? { url: undefined, token: env["OPENCLAW_GATEWAY_TOKEN"] }
+      : undefined;
   }
 }

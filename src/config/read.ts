@@ -11,7 +11,11 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 type Table = Record<string, unknown>;
 
 /** The file to read: a named one must exist; of the usual places the first that exists, or none. */
-export function findConfigFile(env: Environment, home: string, named: string | undefined): string | undefined {
+export function findConfigFile(
+  env: Environment,
+  home: string,
+  named: string | undefined,
+): string | undefined {
   const explicit = [
     ["--config", named],
     ["WA_CONFIG", env["WA_CONFIG"]],
@@ -25,7 +29,9 @@ export function findConfigFile(env: Environment, home: string, named: string | u
   }
   const base = env["XDG_CONFIG_HOME"];
   const folder = base && isAbsolute(base) ? base : join(home, ".config");
-  return ["wa-relay", "kapso-whatsapp"].map((name) => join(folder, name, "config.toml")).find((path) => existsSync(path));
+  return ["wa-relay", "kapso-whatsapp"]
+    .map((name) => join(folder, name, "config.toml"))
+    .find((path) => existsSync(path));
 }
 
 /** Reads and checks every setting. All faults are collected, so that one run shows them all. */
@@ -39,7 +45,8 @@ export function readValues(env: Environment, path: string | undefined, home: str
   for (const [section, settings] of Object.entries(SETTINGS)) {
     const table = section === "" ? file : asTable(file[section]);
     const read: Record<string, unknown> = {};
-    for (const [key, setting] of Object.entries(settings)) read[key] = reader.read(section, key, setting, table);
+    for (const [key, setting] of Object.entries(settings))
+      read[key] = reader.read(section, key, setting, table);
     values[section] = read;
   }
   if (problems.length > 0) throw new ConfigError(problems);
@@ -67,11 +74,13 @@ class Reader {
       const file = setting.secret ? this.#env[`${variable}_FILE`] : undefined;
       if (value && file) this.#problems.push(`${variable} and ${variable}_FILE are both set: keep one`);
       if (value) return this.#check(setting, fromText(setting, value, variable), `${variable} (${name})`);
-      if (file) return this.#check(setting, this.#readSecret(file, `${variable}_FILE`), `${variable}_FILE (${name})`);
+      if (file)
+        return this.#check(setting, this.#readSecret(file, `${variable}_FILE`), `${variable}_FILE (${name})`);
     }
     const value = table[key];
     const file = setting.secret ? table[`${key}_file`] : undefined;
-    if (value !== undefined && file !== undefined) this.#problems.push(`${name} and ${name}_file are both set: keep one`);
+    if (value !== undefined && file !== undefined)
+      this.#problems.push(`${name} and ${name}_file are both set: keep one`);
     if (value === undefined && typeof file === "string")
       return this.#check(setting, this.#readSecret(file, `${name}_file`), `${name}_file`);
     return this.#check(setting, this.#expand(name, value), name);
@@ -107,7 +116,8 @@ function fromText(setting: Setting, text: string, variable: string): unknown {
   if (variable === "KAPSO_WEBHOOK_MODE" && /^(webhook|both)$/.test(text)) return "domain";
   const probe = (value: unknown) => setting.schema.safeParse(value).success;
   if (probe([])) return splitList(text);
-  if (probe(true)) return /^(1|true|yes|on)$/i.test(text) || (/^(0|false|no|off)$/i.test(text) ? false : text);
+  if (probe(true))
+    return /^(1|true|yes|on)$/i.test(text) || (/^(0|false|no|off)$/i.test(text) ? false : text);
   if (/^\d+(\.\d+)?$/.test(text) && !setting.schema.safeParse(text).success) return Number(text);
   return text;
 }
@@ -135,10 +145,13 @@ function reportUnknown(file: Table, problems: string[]): void {
     const settings = sections[section];
     if (later !== undefined) problems.push(`${section}: ${later}`);
     else if (section in SETTINGS[""]) continue;
-    else if (settings === undefined) problems.push(`${section}: there is no such key${suggest(section, tops)}`);
+    else if (settings === undefined)
+      problems.push(`${section}: there is no such key${suggest(section, tops)}`);
     else if (!isTable(table)) problems.push(`${section}: must be a table, [${section}]`);
     else {
-      const known = Object.entries(settings).flatMap(([key, { secret }]) => (secret ? [key, `${key}_file`] : [key]));
+      const known = Object.entries(settings).flatMap(([key, { secret }]) =>
+        secret ? [key, `${key}_file`] : [key],
+      );
       for (const key of Object.keys(table))
         if (!known.includes(key))
           problems.push(`${section}.${key}: there is no such key${suggest(key, known, `${section}.`)}`);
@@ -160,10 +173,16 @@ function suggest(name: string, known: readonly string[], prefix = ""): string {
 }
 
 function describeIssue(issue: z.core.$ZodIssue): string {
-  if (issue.code === "invalid_value") return `must be one of ${issue.values.map((value) => `"${String(value)}"`).join(", ")}`;
+  if (issue.code === "invalid_value")
+    return `must be one of ${issue.values.map((value) => `"${String(value)}"`).join(", ")}`;
   if (issue.code === "invalid_type") return `must be of type ${issue.expected}`;
   const path = issue.path.length === 0 ? "" : `${issue.path.join(".")}: `;
-  return path + issue.message.replace(/^Too (small|big): expected \w+ to be /, "must be ").replace(/^a duration/, "must be a duration");
+  return (
+    path +
+    issue.message
+      .replace(/^Too (small|big): expected \w+ to be /, "must be ")
+      .replace(/^a duration/, "must be a duration")
+  );
 }
 
 function expandHome(path: string, home: string): string {

@@ -40,7 +40,8 @@ const origin = (fallback: string) =>
     .default(fallback);
 
 const ERROR_MESSAGE = "Sorry, I ran into an issue processing your message. Please try again in a moment.";
-const LIMIT_MESSAGE = "You are sending messages faster than I can take them. Please wait a minute and try again.";
+const LIMIT_MESSAGE =
+  "You are sending messages faster than I can take them. Please wait a minute and try again.";
 
 /** Every key there is. The keys of the Go bridge `kapso-whatsapp` keep their names and meaning. */
 export const SETTINGS = {
@@ -51,7 +52,10 @@ export const SETTINGS = {
     api_key: secret("KAPSO_API_KEY", "project API key (Kapso dashboard, Integrations, API keys)"),
     phone_number_id: {
       ...setting(
-        z.string().regex(/^\d+$/, "must be the digits of the phone number id, not the phone number").optional(),
+        z
+          .string()
+          .regex(/^\d+$/, "must be the digits of the phone number id, not the phone number")
+          .optional(),
         "KAPSO_PHONE_NUMBER_ID",
         "phone number id (Kapso dashboard, WhatsApp, your number)",
       ),
@@ -101,19 +105,33 @@ export const SETTINGS = {
     ),
   },
   webhook: {
-    addr: setting(z.string().default("127.0.0.1:18790"), "KAPSO_WEBHOOK_ADDR", "listening address (webhook modes)"),
+    addr: setting(
+      z.string().default("127.0.0.1:18790"),
+      "KAPSO_WEBHOOK_ADDR",
+      "listening address (webhook modes)",
+    ),
     verify_token: secret("KAPSO_WEBHOOK_VERIFY_TOKEN", "token of the webhook verification"),
     secret: secret("KAPSO_WEBHOOK_SECRET", "secret that signs webhooks"),
   },
   gateway: {
-    type: setting(z.enum(["openclaw", "zeroclaw"]).default("openclaw"), "GATEWAY_TYPE", "kind of agent gateway"),
+    type: setting(
+      z.enum(["openclaw", "zeroclaw"]).default("openclaw"),
+      "GATEWAY_TYPE",
+      "kind of agent gateway",
+    ),
     url: setting(
-      z.url({ protocol: /^wss?$/, error: 'must be a WebSocket URL such as "ws://127.0.0.1:18789"' }).optional(),
+      z
+        .url({ protocol: /^wss?$/, error: 'must be a WebSocket URL such as "ws://127.0.0.1:18789"' })
+        .optional(),
       ["OPENCLAW_GATEWAY_URL", "GATEWAY_URL"],
       "WebSocket URL of the gateway",
     ),
     token: secret(["OPENCLAW_TOKEN", "GATEWAY_TOKEN"], "shared token of the gateway"),
-    session_key: setting(z.string().min(1).max(200).default("main"), "OPENCLAW_SESSION_KEY", "base of the session keys"),
+    session_key: setting(
+      z.string().min(1).max(200).default("main"),
+      "OPENCLAW_SESSION_KEY",
+      "base of the session keys",
+    ),
     sessions_json: setting(z.string().optional(), "OPENCLAW_SESSIONS_JSON", "accepted and unused"),
     error_message: setting(
       z.string().default(ERROR_MESSAGE),
@@ -144,7 +162,11 @@ export const SETTINGS = {
       "KAPSO_ALLOWED_NUMBERS",
       "more people, with the default role",
     ),
-    default_role: setting(z.string().min(1).default("member"), "KAPSO_DEFAULT_ROLE", "role of people without one"),
+    default_role: setting(
+      z.string().min(1).default("member"),
+      "KAPSO_DEFAULT_ROLE",
+      "role of people without one",
+    ),
     deny_message: setting(
       z.string().default(""),
       "KAPSO_DENY_MESSAGE",
@@ -175,7 +197,11 @@ export const SETTINGS = {
     ),
   },
   state: {
-    dir: setting(z.string().min(1).optional(), "KAPSO_STATE_DIR", "folder of the database and the device key"),
+    dir: setting(
+      z.string().min(1).optional(),
+      "KAPSO_STATE_DIR",
+      "folder of the database and the device key",
+    ),
     keep_text: setting(
       duration("8d", { min: "0s", max: "365d" }),
       "WA_KEEP_TEXT",
@@ -188,7 +214,11 @@ export const SETTINGS = {
       "WA_LOG_LEVEL",
       "least important lines that are logged",
     ),
-    format: setting(z.enum(["pretty", "json"]).optional(), "WA_LOG_FORMAT", "default: pretty on a terminal, else json"),
+    format: setting(
+      z.enum(["pretty", "json"]).optional(),
+      "WA_LOG_FORMAT",
+      "default: pretty on a terminal, else json",
+    ),
   },
 } as const satisfies Record<string, Record<string, Setting>>;
 

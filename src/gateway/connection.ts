@@ -13,7 +13,13 @@ import {
   type RpcErrorShape,
 } from "./protocol.ts";
 
-const CLIENT = { id: "gateway-client", displayName: "wa-relay", version: "1", platform: DEVICE_PLATFORM, mode: "backend" };
+const CLIENT = {
+  id: "gateway-client",
+  displayName: "wa-relay",
+  version: "1",
+  platform: DEVICE_PLATFORM,
+  mode: "backend",
+};
 const ROLE = "operator";
 const HANDSHAKE_TIMEOUT_MS = 20_000;
 const MAX_FRAME_BYTES = 33_554_432;
@@ -125,11 +131,15 @@ export class Connection {
     { signal, skipAccepted = false }: { readonly signal: AbortSignal; readonly skipAccepted?: boolean },
   ): Promise<unknown> {
     signal.throwIfAborted();
-    if (this.#closeReason !== undefined) throw new ConnectionLostError(`${method}: not connected (${this.#closeReason})`);
+    if (this.#closeReason !== undefined)
+      throw new ConnectionLostError(`${method}: not connected (${this.#closeReason})`);
     const id = `${++this.#requests}`;
     const text = JSON.stringify({ type: "req", id, method, params });
     if (Buffer.byteLength(text) > this.hello.policy.maxPayload)
-      throw new RpcError(method, { code: "TOO_LARGE", message: `the request is over ${this.hello.policy.maxPayload} bytes` });
+      throw new RpcError(method, {
+        code: "TOO_LARGE",
+        message: `the request is over ${this.hello.policy.maxPayload} bytes`,
+      });
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     const abort = () => reject(signal.reason);
     signal.addEventListener("abort", abort, { once: true });
@@ -165,7 +175,8 @@ export class Connection {
   }
 
   #checkLife(): void {
-    if (Date.now() - this.#lastSign > SILENT_TICKS * this.hello.policy.tickIntervalMs) this.#socket.terminate();
+    if (Date.now() - this.#lastSign > SILENT_TICKS * this.hello.policy.tickIntervalMs)
+      this.#socket.terminate();
   }
 }
 
@@ -178,7 +189,8 @@ async function shakeHands(socket: WebSocket, options: ConnectOptions): Promise<H
     const received = parseFrame(data.toString("utf8"));
     if (received?.type === "event" && received.event === "connect.challenge") {
       const parsed = challenge.safeParse(received.payload);
-      if (parsed.success) socket.send(JSON.stringify(connectRequest(options, parsed.data.nonce, parsed.data.ts)));
+      if (parsed.success)
+        socket.send(JSON.stringify(connectRequest(options, parsed.data.nonce, parsed.data.ts)));
     } else if (received?.type === "res" && received.id === CONNECT_ID) {
       socket.off("message", listen);
       settleHello(received, resolve, reject);
@@ -217,16 +229,23 @@ function connectRequest({ token, device, scopes }: ConnectOptions, nonce: string
   return { type: "req", id: CONNECT_ID, method: "connect", params };
 }
 
-function settleHello(answer: ResponseFrame, resolve: (greeting: Hello) => void, reject: (error: Error) => void): void {
+function settleHello(
+  answer: ResponseFrame,
+  resolve: (greeting: Hello) => void,
+  reject: (error: Error) => void,
+): void {
   const parsed = hello.safeParse(answer.payload);
   if (answer.ok && parsed.success) resolve(parsed.data);
-  else reject(new RpcError("connect", answer.error ?? { code: "UNKNOWN", message: "the answer is no hello" }));
+  else
+    reject(new RpcError("connect", answer.error ?? { code: "UNKNOWN", message: "the answer is no hello" }));
 }
 
 async function whenClosed(socket: WebSocket): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>();
   socket.on("error", (error) => resolve(error.message || error.name));
-  socket.on("close", (code, reason) => resolve(`closed with ${code}${reason.length > 0 ? ` ${String(reason)}` : ""}`));
+  socket.on("close", (code, reason) =>
+    resolve(`closed with ${code}${reason.length > 0 ? ` ${String(reason)}` : ""}`),
+  );
   return promise;
 }
 

@@ -1,4 +1,11 @@
-import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, sign, type KeyObject } from "node:crypto";
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  sign,
+  type KeyObject,
+} from "node:crypto";
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
@@ -98,7 +105,10 @@ export class Device {
   #save(): void {
     const privateKey = this.#key.export({ type: "pkcs8", format: "pem" });
     const temporary = `${this.#path}.new`;
-    writeFileSync(temporary, JSON.stringify({ privateKey, token: this.#token }), { mode: 0o600, flush: true });
+    writeFileSync(temporary, JSON.stringify({ privateKey, token: this.#token }), {
+      mode: 0o600,
+      flush: true,
+    });
     renameSync(temporary, this.#path);
   }
 }

@@ -59,7 +59,7 @@ export class OpenClawGateway implements Gateway {
 
   /** Keeps connected until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    for (let failures = 0; !signal.aborted; ) {
+    for (let failures = 0; !signal.aborted;) {
       this.#report({ kind: "connecting", message: `Connecting to ${this.#options.url}` });
       try {
         const connection = await this.#connect(signal);
@@ -80,7 +80,9 @@ export class OpenClawGateway implements Gateway {
    * One handshake, with the device when the gateway asks for one.
    * @throws RpcError, ConnectionLostError, ScopeError
    */
-  async connectOnce(signal: AbortSignal): Promise<{ readonly version: string; readonly scopes: readonly string[] }> {
+  async connectOnce(
+    signal: AbortSignal,
+  ): Promise<{ readonly version: string; readonly scopes: readonly string[] }> {
     const connection = await this.#connect(signal);
     connection.close();
     const { server, auth } = connection.hello;
@@ -94,13 +96,16 @@ export class OpenClawGateway implements Gateway {
       const deadline = AbortSignal.timeout(this.#options.turnTimeoutMs + GRACE_MS);
       const limit = AbortSignal.any([signal, deadline]);
       try {
-        const found = wasAsked ? await this.#recover(connection, turn, limit) : { key: runKey(turn.message.wamid, 1) };
+        const found = wasAsked
+          ? await this.#recover(connection, turn, limit)
+          : { key: runKey(turn.message.wamid, 1) };
         if ("text" in found) return found.text;
         wasAsked = true;
         return await this.#run(connection, turn, found.key, limit);
       } catch (error) {
         signal.throwIfAborted();
-        if (deadline.aborted) throw new GatewayError("The gateway did not finish the turn in time", { cause: error });
+        if (deadline.aborted)
+          throw new GatewayError("The gateway did not finish the turn in time", { cause: error });
         await this.#waitOrThrow(error, tries, signal);
       }
     }
@@ -141,7 +146,10 @@ export class OpenClawGateway implements Gateway {
 
   async #serve(connection: Connection, signal: AbortSignal): Promise<void> {
     const { server, protocol } = connection.hello;
-    this.#report({ kind: "connected", message: `Connected to OpenClaw ${server.version}, protocol ${protocol}` });
+    this.#report({
+      kind: "connected",
+      message: `Connected to OpenClaw ${server.version}, protocol ${protocol}`,
+    });
     this.#connection = connection;
     this.#connected.resolve(connection);
     const abort = () => connection.close();
@@ -175,7 +183,10 @@ export class OpenClawGateway implements Gateway {
   ): Promise<{ readonly text: string } | { readonly key: string }> {
     for (let looks = 1; ; looks++) {
       const params = { sessionKey: session, limit: HISTORY_ROWS, maxChars: HISTORY_CHARS };
-      const trace = traceMessage(message.wamid, history.parse(await connection.request("chat.history", params, { signal })));
+      const trace = traceMessage(
+        message.wamid,
+        history.parse(await connection.request("chat.history", params, { signal })),
+      );
       this.#parts.log.debug({ wamid: message.wamid, found: trace.kind }, "message looked up at the gateway");
       switch (trace.kind) {
         case "ask":
@@ -193,7 +204,9 @@ export class OpenClawGateway implements Gateway {
   async #run(connection: Connection, turn: Turn, key: string, signal: AbortSignal): Promise<string> {
     const params = turnRequest(turn, key, this.#options.turnTimeoutMs);
     for (;;) {
-      const answer = agentResult.parse(await connection.request("agent", params, { signal, skipAccepted: true }));
+      const answer = agentResult.parse(
+        await connection.request("agent", params, { signal, skipAccepted: true }),
+      );
       if (answer.status !== "in_flight") return readResult(answer);
       // Another connection of ours started it; the same request gives the whole result once the run is over.
       await connection.request("agent.wait", { runId: key, timeoutMs: WAIT_STEP_MS }, { signal });
@@ -225,11 +238,14 @@ export class OpenClawGateway implements Gateway {
 function readResult({ status, summary, stopReason, result }: AgentResult): string {
   const payloads = result?.payloads ?? [];
   if (status === "ok")
-    return payloads
-      .flatMap(({ text, isError }) => (text && isError !== true ? [text] : []))
-      .join("\n\n");
+    return payloads.flatMap(({ text, isError }) => (text && isError !== true ? [text] : [])).join("\n\n");
   // OpenClaw counts an empty answer and NO_REPLY in a direct session as a failed turn.
-  if (status === "error" && result?.meta?.error?.kind === "incomplete_turn" && isSilent(result.meta.finalAssistantVisibleText)) return "";
+  if (
+    status === "error" &&
+    result?.meta?.error?.kind === "incomplete_turn" &&
+    isSilent(result.meta.finalAssistantVisibleText)
+  )
+    return "";
   throw new GatewayError(`The agent's turn ended with ${status} (${stopReason ?? summary ?? "no reason"})`);
 }
 

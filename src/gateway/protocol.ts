@@ -42,8 +42,14 @@ export const hello = z.looseObject({
   type: z.literal("hello-ok"),
   protocol: z.number(),
   server: z.looseObject({ version: z.string().catch("unknown"), bootId: z.string().catch("") }),
-  auth: z.looseObject({ scopes: z.array(z.string()).catch([]), deviceToken: z.string().optional().catch(undefined) }),
-  policy: z.looseObject({ tickIntervalMs: z.number().positive().catch(30_000), maxPayload: z.number().positive().catch(26_214_400) }),
+  auth: z.looseObject({
+    scopes: z.array(z.string()).catch([]),
+    deviceToken: z.string().optional().catch(undefined),
+  }),
+  policy: z.looseObject({
+    tickIntervalMs: z.number().positive().catch(30_000),
+    maxPayload: z.number().positive().catch(26_214_400),
+  }),
 });
 export type Hello = z.output<typeof hello>;
 
@@ -64,7 +70,10 @@ export const agentResult = z.looseObject({
       meta: z
         .looseObject({
           finalAssistantVisibleText: z.string().optional().catch(undefined),
-          error: z.looseObject({ kind: z.string().optional().catch(undefined) }).optional().catch(undefined),
+          error: z
+            .looseObject({ kind: z.string().optional().catch(undefined) })
+            .optional()
+            .catch(undefined),
         })
         .optional()
         .catch(undefined),
@@ -81,7 +90,10 @@ const historyRow = z.looseObject({
   idempotencyKey: z.string().optional().catch(undefined),
   stopReason: z.string().optional().catch(undefined),
   __openclaw: z
-    .looseObject({ runId: z.string().optional().catch(undefined), truncated: z.boolean().optional().catch(undefined) })
+    .looseObject({
+      runId: z.string().optional().catch(undefined),
+      truncated: z.boolean().optional().catch(undefined),
+    })
     .optional()
     .catch(undefined),
 });
@@ -90,7 +102,10 @@ export type HistoryRow = z.output<typeof historyRow>;
 export const history = z.looseObject({
   messages: z.array(historyRow).catch([]),
   sessionInfo: z
-    .looseObject({ activeRunIds: z.array(z.string()).optional().catch(undefined), hasActiveRun: z.boolean().optional().catch(undefined) })
+    .looseObject({
+      activeRunIds: z.array(z.string()).optional().catch(undefined),
+      hasActiveRun: z.boolean().optional().catch(undefined),
+    })
     .optional()
     .catch(undefined),
 });

@@ -76,5 +76,7 @@ function withoutDirectives(text: string): string {
 
 function textOf({ content }: HistoryRow): string {
   if (typeof content === "string") return content;
-  return content.flatMap((part) => (part.type === "text" && part.text !== undefined ? [part.text] : [])).join("\n");
+  return content
+    .flatMap((part) => (part.type === "text" && part.text !== undefined ? [part.text] : []))
+    .join("\n");
 }

@@ -14,7 +14,11 @@ export interface TurnRequest {
 }
 
 /** The parameters of the `agent` method for one message. */
-export function turnRequest({ message, role, session }: Turn, idempotencyKey: string, timeoutMs: number): TurnRequest {
+export function turnRequest(
+  { message, role, session }: Turn,
+  idempotencyKey: string,
+  timeoutMs: number,
+): TurnRequest {
   return {
     sessionKey: session,
     message: neutralise(message.text),

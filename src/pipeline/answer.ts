@@ -122,13 +122,17 @@ export class Answerer {
   async #decide(question: Question, replayed: boolean): Promise<Settled> {
     const { answerFrom, maxAgeMs } = this.#options;
     const now = this.#parts.clock.now();
-    if (question.sentAt < answerFrom || question.sentAt < now - maxAgeMs) return { state: "stale", replies: [] };
+    if (question.sentAt < answerFrom || question.sentAt < now - maxAgeMs)
+      return { state: "stale", replies: [] };
     const verdict = this.#parts.guard.check(question.from, question.sentAt);
     switch (verdict.kind) {
       case "deny":
         return { state: "denied", replies: await this.#denial(question, now) };
       case "limit":
-        return { state: "limited", replies: verdict.first ? this.#notice(question, this.#options.limitMessage) : [] };
+        return {
+          state: "limited",
+          replies: verdict.first ? this.#notice(question, this.#options.limitMessage) : [],
+        };
       case "allow":
         return this.#ask({ message: question, role: verdict.role, session: verdict.session, replayed });
     }
@@ -151,7 +155,10 @@ export class Answerer {
       return { state: replies.length > 0 ? "answered" : "silent", replies };
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error;
-      log.error({ wamid: turn.message.wamid, reason: describeError(error), hint: error.hint }, "agent failed");
+      log.error(
+        { wamid: turn.message.wamid, reason: describeError(error), hint: error.hint },
+        "agent failed",
+      );
       return { state: "failed", replies: this.#notice(turn.message, this.#options.errorMessage) };
     } finally {
       answered.abort();

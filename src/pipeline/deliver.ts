@@ -27,7 +27,12 @@ export type SendOutcome =
       readonly error: string;
     }
   /** Nothing can be sent until somebody mends the account or the key; the queue waits. */
-  | { readonly kind: "blocked"; readonly code: "credentials" | "account"; readonly error: string; readonly hint: string }
+  | {
+      readonly kind: "blocked";
+      readonly code: "credentials" | "account";
+      readonly error: string;
+      readonly hint: string;
+    }
   | { readonly kind: "unknown"; readonly error: string };
 
 /** What the provider's list of sent messages says of a text. */
@@ -160,10 +165,18 @@ export class Deliverer {
     const outcome = await sender.send(claim, this.#signal);
     await this.#record(claim, outcome);
     const { kind } = outcome;
-    const fields = { outbox: claim.id, to: maskContact(contact), attempt: claim.attempts, durationMs: clock.now() - startedAt };
-    if (kind === "accepted") this.#parts.log.debug({ ...fields, wamid: outcome.wamid }, "message accepted by WhatsApp");
-    else if (kind === "refused") this.#parts.log.error({ ...fields, reason: outcome.error }, "message refused, given up");
-    else if (kind !== "blocked") this.#parts.log.warn({ ...fields, reason: outcome.error }, `message not sent: ${kind}`);
+    const fields = {
+      outbox: claim.id,
+      to: maskContact(contact),
+      attempt: claim.attempts,
+      durationMs: clock.now() - startedAt,
+    };
+    if (kind === "accepted")
+      this.#parts.log.debug({ ...fields, wamid: outcome.wamid }, "message accepted by WhatsApp");
+    else if (kind === "refused")
+      this.#parts.log.error({ ...fields, reason: outcome.error }, "message refused, given up");
+    else if (kind !== "blocked")
+      this.#parts.log.warn({ ...fields, reason: outcome.error }, `message not sent: ${kind}`);
   }
 
   async #record(claim: Claim, outcome: SendOutcome): Promise<void> {
@@ -215,7 +228,11 @@ export class Deliverer {
     }
     if (sighting.kind === "unclear") return outbox.doubtUntil(claim.id, now + LOOK.maxMs / 4, sighting.error);
     if (now - sinceMs < this.#options.settleMs)
-      return outbox.doubtUntil(claim.id, now + this.#nextLookMs(now - sinceMs), "Outcome unknown, being looked up");
+      return outbox.doubtUntil(
+        claim.id,
+        now + this.#nextLookMs(now - sinceMs),
+        "Outcome unknown, being looked up",
+      );
     if (claim.attempts >= MAX_DOUBTS) {
       log.error(fields, "outcome unknown too often, given up");
       return outbox.dead(claim.id, { error: `Outcome unknown ${MAX_DOUBTS} times` }, now);

@@ -53,7 +53,10 @@ export function createReceiver({
     async ({ messages, malformed }) => {
       const added = await inbox.quarantine(malformed, clock.now());
       if (added > 0)
-        log.warn({ source, count: added, reason: malformed[0]?.reason }, "message unreadable, kept in quarantine");
+        log.warn(
+          { source, count: added, reason: malformed[0]?.reason },
+          "message unreadable, kept in quarantine",
+        );
       const accepted = await inbox.accept(messages, source, clock.now());
       if (messages.length > 0)
         log.debug({ source, listed: messages.length, accepted: accepted.length }, "messages stored");

@@ -17,7 +17,9 @@ export function visibleText(answer: string): string {
 
 /** Drops `<think>…</think>` and its kin, nested too; an unclosed block reaches to the end, a lone closing tag from the start. */
 function withoutReasoning(answer: string): string {
-  const code = [...answer.matchAll(CODE)].map((match) => [match.index, match.index + match[0].length] as const);
+  const code = [...answer.matchAll(CODE)].map(
+    (match) => [match.index, match.index + match[0].length] as const,
+  );
   const tags = [...answer.matchAll(REASONING_TAG)].filter(
     ({ index }) => !code.some(([start, end]) => index >= start && index < end),
   );

@@ -97,16 +97,28 @@ export class EchoGateway implements AsyncDisposable {
       } else if (method === "agent") this.#runAgent(params, respond);
       else if (method === "agent.wait") void this.#wait(String(params["runId"]), respond);
       else if (method === "chat.history") respond(this.#history(String(params["sessionKey"])));
-      else send({ type: "res", id, ok: false, error: { code: "INVALID_REQUEST", message: `unknown method ${method}` } });
+      else
+        send({
+          type: "res",
+          id,
+          ok: false,
+          error: { code: "INVALID_REQUEST", message: `unknown method ${method}` },
+        });
     });
     send({ type: "event", event: "connect.challenge", payload: { nonce: randomUUID(), ts: Date.now() } });
   }
 
-  #refuse(params: Params): { readonly code: string; readonly message: string; readonly details: unknown } | undefined {
+  #refuse(
+    params: Params,
+  ): { readonly code: string; readonly message: string; readonly details: unknown } | undefined {
     const { auth } = params;
     const given = typeof auth === "object" && auth !== null && "token" in auth ? auth.token : undefined;
     if (this.#token === undefined || given === this.#token) return undefined;
-    return { code: "INVALID_REQUEST", message: "unauthorized: gateway token mismatch", details: { code: "AUTH_TOKEN_MISMATCH" } };
+    return {
+      code: "INVALID_REQUEST",
+      message: "unauthorized: gateway token mismatch",
+      details: { code: "AUTH_TOKEN_MISMATCH" },
+    };
   }
 
   #hello(): unknown {
@@ -153,7 +165,12 @@ export class EchoGateway implements AsyncDisposable {
     const text = await this.#reply(turn);
     session.rows.push({ role: "assistant", content: text, stopReason: "stop", __openclaw: { runId } });
     session.active.delete(runId);
-    return { runId, status: "ok", summary: "completed", result: { payloads: text === "" ? [] : [{ text }], meta: {} } };
+    return {
+      runId,
+      status: "ok",
+      summary: "completed",
+      result: { payloads: text === "" ? [] : [{ text }], meta: {} },
+    };
   }
 
   async #wait(runId: string, respond: (payload: unknown) => void): Promise<void> {
@@ -163,7 +180,11 @@ export class EchoGateway implements AsyncDisposable {
 
   #history(sessionKey: string): unknown {
     const { rows, active } = this.#session(sessionKey);
-    return { sessionKey, messages: rows.slice(-200), sessionInfo: { hasActiveRun: active.size > 0, activeRunIds: [...active] } };
+    return {
+      sessionKey,
+      messages: rows.slice(-200),
+      sessionInfo: { hasActiveRun: active.size > 0, activeRunIds: [...active] },
+    };
   }
 
   #session(key: string): Session {

@@ -18,7 +18,8 @@ export interface ListParameters {
 
 export function readListQuery(search: URLSearchParams): ListParameters {
   const after = search.get("after");
-  const decoded: unknown = after === null ? undefined : JSON.parse(Buffer.from(after, "base64").toString("utf8"));
+  const decoded: unknown =
+    after === null ? undefined : JSON.parse(Buffer.from(after, "base64").toString("utf8"));
   return {
     direction: search.get("direction"),
     since: Date.parse(search.get("since") ?? "1970-01-01T00:00:00Z"),
@@ -29,7 +30,10 @@ export function readListQuery(search: URLSearchParams): ListParameters {
 }
 
 /** One page, newest first. As at Kapso, a page always has a cursor, the last one too. */
-export function listRows(rows: readonly Row[], { direction, since, until, limit, after }: ListParameters): unknown {
+export function listRows(
+  rows: readonly Row[],
+  { direction, since, until, limit, after }: ListParameters,
+): unknown {
   const page = rows
     .filter((row) => direction === null || row.direction === direction)
     .filter((row) => row.storedAt >= since && row.storedAt <= until)

@@ -71,12 +71,18 @@ export class StandInKapso implements AsyncDisposable {
   #window = { minute: 0, used: 0 };
   #ids = 0;
 
-  private constructor({ apiKey = "sandbox-key", phoneNumberId = "100000000000001", requestsPerMinute = 100_000 }: StandInOptions) {
+  private constructor({
+    apiKey = "sandbox-key",
+    phoneNumberId = "100000000000001",
+    requestsPerMinute = 100_000,
+  }: StandInOptions) {
     this.apiKey = apiKey;
     this.phoneNumberId = phoneNumberId;
     this.#requestsPerMinute = requestsPerMinute;
     this.#server = createServer((request, response) => {
-      this.#answer(request, response).catch((error: unknown) => response.destroy(error instanceof Error ? error : undefined));
+      this.#answer(request, response).catch((error: unknown) =>
+        response.destroy(error instanceof Error ? error : undefined),
+      );
     });
   }
 
@@ -103,7 +109,12 @@ export class StandInKapso implements AsyncDisposable {
       from,
       text: { body: text ?? "" },
       ...fields,
-      kapso: { direction: "inbound", status: "delivered", phone_number: `+${from}`, ...(name !== undefined && { contact_name: name }) },
+      kapso: {
+        direction: "inbound",
+        status: "delivered",
+        phone_number: `+${from}`,
+        ...(name !== undefined && { contact_name: name }),
+      },
     };
     this.#rows.push({ storedAt, order: this.#rows.length, direction: "inbound", body });
     return id;
@@ -132,39 +143,84 @@ export class StandInKapso implements AsyncDisposable {
     if (fault?.lose) return void request.socket.destroy();
     const status = fault?.status ?? answer.status;
     const text = fault?.status === undefined ? JSON.stringify(answer.body) : (fault.body ?? "{}");
-    response.writeHead(status, { "Content-Type": "application/json", ...this.#rateHeaders(), ...fault?.headers }).end(text);
+    response
+      .writeHead(status, { "Content-Type": "application/json", ...this.#rateHeaders(), ...fault?.headers })
+      .end(text);
   }
 
-  #handle(request: IncomingMessage, url: URL, body: unknown): { readonly status: number; readonly body: unknown } {
-    if (request.headers["x-api-key"] !== this.apiKey) return { status: 401, body: { error: "Invalid API key" } };
-    if (this.#window.used > this.#requestsPerMinute) return { status: 429, body: { error: "Rate limit exceeded" } };
+  #handle(
+    request: IncomingMessage,
+    url: URL,
+    body: unknown,
+  ): { readonly status: number; readonly body: unknown } {
+    if (request.headers["x-api-key"] !== this.apiKey)
+      return { status: 401, body: { error: "Invalid API key" } };
+    if (this.#window.used > this.#requestsPerMinute)
+      return { status: 429, body: { error: "Rate limit exceeded" } };
     const messages = `/meta/whatsapp/v24.0/${this.phoneNumberId}/messages`;
     if (url.pathname === messages && request.method === "GET")
       return { status: 200, body: listRows(this.#rows, readListQuery(url.searchParams)) };
     if (url.pathname === messages) return this.#post(body);
     if (url.pathname === `/platform/v1/whatsapp/phone_numbers/${this.phoneNumberId}`)
-      return { status: 200, body: { data: { phone_number_id: this.phoneNumberId, display_phone_number: "+1 555-010-0000", status: "CONNECTED", inbound_processing_enabled: true } } };
+      return {
+        status: 200,
+        body: {
+          data: {
+            phone_number_id: this.phoneNumberId,
+            display_phone_number: "+1 555-010-0000",
+            status: "CONNECTED",
+            inbound_processing_enabled: true,
+          },
+        },
+      };
     return { status: 404, body: { error: "Not found" } };
   }
 
   #post(body: unknown): { readonly status: number; readonly body: unknown } {
     if (!isRecord(body)) return { status: 400, body: { error: { message: "No JSON object", code: 100 } } };
     if (body["status"] === "read") {
-      this.receipts.push({ wamid: String(body["message_id"]), typing: isRecord(body["typing_indicator"]), at: Date.now() });
+      this.receipts.push({
+        wamid: String(body["message_id"]),
+        typing: isRecord(body["typing_indicator"]),
+        at: Date.now(),
+      });
       return { status: 200, body: { success: true } };
     }
     const text = isRecord(body["text"]) ? body["text"]["body"] : undefined;
     const recipient = body["to"] ?? body["recipient"];
     const to = typeof recipient === "string" ? recipient.replace(/^\+/, "") : "";
     if (typeof text !== "string" || text === "" || text.length > 4096)
-      return { status: 400, body: { error: { message: "(#100) Param text['body'] must be 1 to 4096 characters", code: 100 } } };
+      return {
+        status: 400,
+        body: { error: { message: "(#100) Param text['body'] must be 1 to 4096 characters", code: 100 } },
+      };
     const tracking = body["biz_opaque_callback_data"];
-    const sent: SentText = { wamid: `wamid.OUT${String(++this.#ids).padStart(8, "0")}`, to, text, trackingId: typeof tracking === "string" ? tracking : undefined, at: Date.now() };
+    const sent: SentText = {
+      wamid: `wamid.OUT${String(++this.#ids).padStart(8, "0")}`,
+      to,
+      text,
+      trackingId: typeof tracking === "string" ? tracking : undefined,
+      at: Date.now(),
+    };
     this.sent.push(sent);
-    const row = { id: sent.wamid, timestamp: String(Math.floor(sent.at / 1000)), type: "text", to, text: { body: text }, kapso: { direction: "outbound", status: "sent", phone_number: `+${to}` } };
+    const row = {
+      id: sent.wamid,
+      timestamp: String(Math.floor(sent.at / 1000)),
+      type: "text",
+      to,
+      text: { body: text },
+      kapso: { direction: "outbound", status: "sent", phone_number: `+${to}` },
+    };
     this.#rows.push({ storedAt: sent.at, order: this.#rows.length, direction: "outbound", body: row });
     this.onSent(sent);
-    return { status: 200, body: { messaging_product: "whatsapp", contacts: [{ input: `+${to}`, wa_id: to }], messages: [{ id: sent.wamid }] } };
+    return {
+      status: 200,
+      body: {
+        messaging_product: "whatsapp",
+        contacts: [{ input: `+${to}`, wa_id: to }],
+        messages: [{ id: sent.wamid }],
+      },
+    };
   }
 
   #rateHeaders(): Record<string, string> {

@@ -17,7 +17,11 @@ const LAST_ANSWER_MS = 120_000;
  * Plays a person on WhatsApp: lines typed here reach the stand-in, and what is sent to the person is shown. Resolves
  * when the input ends and everything typed was answered, or when the signal aborts.
  */
-export async function runTerminal({ input, output }: Terminal, kapso: StandInKapso, signal: AbortSignal): Promise<void> {
+export async function runTerminal(
+  { input, output }: Terminal,
+  kapso: StandInKapso,
+  signal: AbortSignal,
+): Promise<void> {
   const isTty = input.isTTY === true && output.isTTY === true;
   const lines = createInterface({ input, terminal: false });
   const prompt = () => isTty && output.write(PROMPT);
@@ -41,7 +45,8 @@ export async function runTerminal({ input, output }: Terminal, kapso: StandInKap
     }
   }
   signal.removeEventListener("abort", stop);
-  if (open > 0 && !signal.aborted) await Promise.race([answered.promise, aborted(signal), timeout(LAST_ANSWER_MS)]);
+  if (open > 0 && !signal.aborted)
+    await Promise.race([answered.promise, aborted(signal), timeout(LAST_ANSWER_MS)]);
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {

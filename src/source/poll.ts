@@ -64,7 +64,7 @@ export class PollSource implements Source {
 
   async run(accept: Accept, signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#parts;
-    for (let failures = -1; !signal.aborted; ) {
+    for (let failures = -1; !signal.aborted;) {
       try {
         await this.#poll(accept, signal);
         if (failures > 0) log.info({ failures }, "polling works again");
@@ -78,7 +78,8 @@ export class PollSource implements Source {
         const hint = error instanceof ApiError ? error.hint : undefined;
         const fields = { reason: describeError(error), hint, delayMs };
         log[failures === 1 ? "warn" : "debug"](fields, "polling failed, messages wait at Kapso");
-        if (failures === 1) this.#parts.onState({ kind: "failing", message: fields.reason, hint: fields.hint });
+        if (failures === 1)
+          this.#parts.onState({ kind: "failing", message: fields.reason, hint: fields.hint });
         await clock.sleep(delayMs, signal).catch(() => {});
       }
     }
@@ -114,14 +115,16 @@ export class PollSource implements Source {
     const rows: unknown[] = [];
     const seen = new Set<string>();
     let serverTime: number | undefined;
-    for (let after: string | undefined; ; ) {
+    for (let after: string | undefined; ;) {
       const page = await api.list({ direction: "inbound", ...span, after }, signal);
       serverTime ??= page.serverTime;
       rows.push(...page.rows);
       after = page.after;
       // A cursor that comes again would lead round in a circle.
-      if (after === undefined || page.rows.length === 0 || seen.has(after)) return { rows, serverTime, isWhole: true };
-      if (rows.length >= MAX_ROWS) return { rows, serverTime, isWhole: span.until !== undefined && span.until - span.since <= 2000 };
+      if (after === undefined || page.rows.length === 0 || seen.has(after))
+        return { rows, serverTime, isWhole: true };
+      if (rows.length >= MAX_ROWS)
+        return { rows, serverTime, isWhole: span.until !== undefined && span.until - span.since <= 2000 };
       seen.add(after);
       if (api.rate.isLow(clock.now())) await clock.sleep(PAGE_MS, signal);
     }

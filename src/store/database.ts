@@ -31,9 +31,12 @@ export class Database implements Disposable {
   migrate(steps: readonly string[]): void {
     const version = this.#userVersion();
     if (version > steps.length)
-      throw new StateError(`The state was written by a newer version (schema ${version}, known ${steps.length})`, {
-        hint: "install that version again, or point state.dir to another folder",
-      });
+      throw new StateError(
+        `The state was written by a newer version (schema ${version}, known ${steps.length})`,
+        {
+          hint: "install that version again, or point state.dir to another folder",
+        },
+      );
     for (const [index, sql] of steps.entries()) {
       if (index < version) continue;
       this.#sqlite.exec(`BEGIN IMMEDIATE; ${sql}; PRAGMA user_version = ${index + 1}; COMMIT`);

@@ -45,7 +45,12 @@ export class SqliteInbox implements Inbox, Settlement {
       for (const { raw, reason } of rows)
         added += this.#db.run(
           `INSERT INTO quarantine (id, reason, raw, seen_at) VALUES (:id, :reason, :raw, :now) ON CONFLICT (id) DO NOTHING`,
-          { id: createHash("sha256").update(raw).digest("hex"), reason, raw: raw.slice(0, QUARANTINE_MAX_CHARS), now },
+          {
+            id: createHash("sha256").update(raw).digest("hex"),
+            reason,
+            raw: raw.slice(0, QUARANTINE_MAX_CHARS),
+            now,
+          },
         );
       return added;
     });
@@ -67,7 +72,10 @@ export class SqliteInbox implements Inbox, Settlement {
       receivedAt: row.received_at,
       wamid: row.wamid,
       phoneNumberId: row.phone_number_id,
-      from: { ...(row.phone !== null && { phone: row.phone }), ...(row.bsuid !== null && { bsuid: row.bsuid }) },
+      from: {
+        ...(row.phone !== null && { phone: row.phone }),
+        ...(row.bsuid !== null && { bsuid: row.bsuid }),
+      },
       ...(row.name !== null && { name: row.name }),
       kind: row.kind,
       text: row.text,
@@ -99,7 +107,9 @@ export class SqliteInbox implements Inbox, Settlement {
 
   /** Rows by state, for `wa-cli status`. */
   counts(): Record<string, number> {
-    const rows = this.#db.all("SELECT state, count(*) AS n FROM inbox GROUP BY state").map((row) => countRow.parse(row));
+    const rows = this.#db
+      .all("SELECT state, count(*) AS n FROM inbox GROUP BY state")
+      .map((row) => countRow.parse(row));
     return Object.fromEntries(rows.map(({ state, n }) => [state, n]));
   }
 

@@ -34,7 +34,11 @@ export type OutboxRow = z.output<typeof row>;
 export function insertOutgoing(
   db: Database,
   messages: readonly NewOutgoing[],
-  { inboxSeq, now, claimedBy }: { readonly inboxSeq: number | null; readonly now: number; readonly claimedBy?: string },
+  {
+    inboxSeq,
+    now,
+    claimedBy,
+  }: { readonly inboxSeq: number | null; readonly now: number; readonly claimedBy?: string },
 ): number[] {
   const batch = randomUUID();
   return messages.map(({ to, text }, part) => {
@@ -87,14 +91,22 @@ export class SqliteOutbox implements Outbox {
   }
 
   async accepted(id: number, wamid: string, now: number): Promise<void> {
-    await this.#update(id, "state = 'accepted', wamid = :wamid, code = NULL, error = NULL, settled_at = :now", {
-      wamid,
-      now,
-    });
+    await this.#update(
+      id,
+      "state = 'accepted', wamid = :wamid, code = NULL, error = NULL, settled_at = :now",
+      {
+        wamid,
+        now,
+      },
+    );
   }
 
   async retryAt(id: number, dueAt: number, { code = null, error }: Reason): Promise<void> {
-    await this.#update(id, "state = 'queued', due_at = :dueAt, code = :code, error = :error", { dueAt, code, error });
+    await this.#update(id, "state = 'queued', due_at = :dueAt, code = :code, error = :error", {
+      dueAt,
+      code,
+      error,
+    });
   }
 
   async doubtUntil(id: number, dueAt: number, error: string): Promise<void> {
@@ -175,7 +187,9 @@ export class SqliteOutbox implements Outbox {
   /** Takes a row off the list; false while it is being sent or when it was accepted. */
   async drop(id: number): Promise<boolean> {
     return this.#db.write(
-      () => this.#db.run("DELETE FROM outbox WHERE id = :id AND state IN ('queued', 'doubt', 'dead')", { id }) === 1,
+      () =>
+        this.#db.run("DELETE FROM outbox WHERE id = :id AND state IN ('queued', 'doubt', 'dead')", { id }) ===
+        1,
     );
   }
 
@@ -202,7 +216,10 @@ export class SqliteOutbox implements Outbox {
 
   async #update(id: number, set: string, parameters: Parameters): Promise<void> {
     await this.#db.write(() =>
-      this.#db.run(`UPDATE outbox SET ${set} WHERE id = :id AND state IN ('sending', 'doubt')`, { id, ...parameters }),
+      this.#db.run(`UPDATE outbox SET ${set} WHERE id = :id AND state IN ('sending', 'doubt')`, {
+        id,
+        ...parameters,
+      }),
     );
   }
 }
@@ -210,7 +227,10 @@ export class SqliteOutbox implements Outbox {
 function toClaim(head: OutboxRow, now: number): Claim {
   return {
     id: head.id,
-    to: { ...(head.phone !== null && { phone: head.phone }), ...(head.bsuid !== null && { bsuid: head.bsuid }) },
+    to: {
+      ...(head.phone !== null && { phone: head.phone }),
+      ...(head.bsuid !== null && { bsuid: head.bsuid }),
+    },
     text: head.text,
     trackingId: head.tracking_id,
     attempts: head.attempts,

@@ -62,8 +62,14 @@ export class Store implements Disposable {
   async sweep(now: number, keepTextMs: number): Promise<void> {
     const run = (sql: string, ageMs: number) =>
       this.#db.write(() => this.#db.run(sql, { before: now - ageMs }));
-    await run("UPDATE inbox SET text = '', name = NULL WHERE settled_at < :before AND text != ''", keepTextMs);
-    await run("UPDATE outbox SET text = '' WHERE state = 'accepted' AND settled_at < :before AND text != ''", keepTextMs);
+    await run(
+      "UPDATE inbox SET text = '', name = NULL WHERE settled_at < :before AND text != ''",
+      keepTextMs,
+    );
+    await run(
+      "UPDATE outbox SET text = '' WHERE state = 'accepted' AND settled_at < :before AND text != ''",
+      keepTextMs,
+    );
     await run("DELETE FROM outbox WHERE state = 'accepted' AND settled_at < :before", KEYS_MS);
     await run("DELETE FROM outbox WHERE state = 'dead' AND settled_at < :before", DEAD_LETTERS_MS);
     await run("DELETE FROM inbox WHERE state != 'pending' AND received_at < :before", KEYS_MS);
@@ -100,7 +106,9 @@ function isDamage(error: unknown): boolean {
 }
 
 function moveAside(path: string): SetAside {
-  const lastWriteAt = Math.max(...[path, `${path}-wal`].filter(existsSync).map((file) => statSync(file).mtimeMs));
+  const lastWriteAt = Math.max(
+    ...[path, `${path}-wal`].filter(existsSync).map((file) => statSync(file).mtimeMs),
+  );
   const target = `${path}.damaged-${new Date().toISOString().replaceAll(":", "")}`;
   for (const suffix of ["", "-wal", "-shm"])
     if (existsSync(path + suffix)) renameSync(path + suffix, target + suffix);

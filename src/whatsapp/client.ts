@@ -78,12 +78,23 @@ export class CloudApi implements Sender, Receipts {
     });
     if (query.until !== undefined) search.set("until", new Date(query.until).toISOString());
     if (query.after !== undefined) search.set("after", query.after);
-    const response = await this.#request("GET", `/messages?${search.toString()}`, undefined, TIMEOUT_MS, signal);
+    const response = await this.#request(
+      "GET",
+      `/messages?${search.toString()}`,
+      undefined,
+      TIMEOUT_MS,
+      signal,
+    );
     const page = listPage.safeParse(parseJson(await this.#body(response, MAX_PAGE_BYTES)));
-    if (!page.success) throw new ApiError({ kind: "unknown", error: "The list of messages has an unknown shape" });
+    if (!page.success)
+      throw new ApiError({ kind: "unknown", error: "The list of messages has an unknown shape" });
     const { data, paging } = page.data;
     const isLast = data.length < PAGE_SIZE;
-    return { rows: data, after: isLast ? undefined : (paging?.cursors?.after ?? undefined), serverTime: this.#clock.now() + this.#skewMs };
+    return {
+      rows: data,
+      after: isLast ? undefined : (paging?.cursors?.after ?? undefined),
+      serverTime: this.#clock.now() + this.#skewMs,
+    };
   }
 
   async send(message: Outgoing, signal: AbortSignal): Promise<SendOutcome> {
@@ -99,7 +110,9 @@ export class CloudApi implements Sender, Receipts {
       const response = await this.#request("POST", "/messages", body, TIMEOUT_MS, signal);
       const answer = sendAnswer.safeParse(parseJson(await this.#body(response, MAX_ANSWER_BYTES)));
       const wamid = answer.data?.messages[0]?.id;
-      return wamid === undefined ? { kind: "unknown", error: "The answer names no message id" } : { kind: "accepted", wamid };
+      return wamid === undefined
+        ? { kind: "unknown", error: "The answer names no message id" }
+        : { kind: "accepted", wamid };
     } catch (error) {
       if (error instanceof ApiError) return error.failure;
       return { kind: "unknown", error: describeError(error) };
@@ -118,7 +131,12 @@ export class CloudApi implements Sender, Receipts {
       for (let pages = 0; pages < MAX_SEARCH_PAGES; pages++) {
         const page = await this.list({ direction: "outbound", since, after }, signal);
         for (const sent of page.rows.map(readSentText))
-          if (sent && isSame(sent.to, message.to) && sent.text.trim() === message.text.trim() && !(await isKnown(sent.wamid)))
+          if (
+            sent &&
+            isSame(sent.to, message.to) &&
+            sent.text.trim() === message.text.trim() &&
+            !(await isKnown(sent.wamid))
+          )
             return { kind: "found", wamid: sent.wamid };
         after = page.after;
         if (after === undefined) return { kind: "absent" };
@@ -130,7 +148,11 @@ export class CloudApi implements Sender, Receipts {
   }
 
   /** @throws ApiError */
-  async markRead(wamid: string, { typing }: { readonly typing: boolean }, signal: AbortSignal): Promise<void> {
+  async markRead(
+    wamid: string,
+    { typing }: { readonly typing: boolean },
+    signal: AbortSignal,
+  ): Promise<void> {
     if (this.rate.isLow(this.#clock.now())) return;
     const body = {
       messaging_product: "whatsapp",
@@ -150,12 +172,30 @@ export class CloudApi implements Sender, Receipts {
     return parseJson(await this.#body(response, MAX_ANSWER_BYTES));
   }
 
-  async #request(method: "GET" | "POST", path: string, body: unknown, timeoutMs: number, signal: AbortSignal) {
+  async #request(
+    method: "GET" | "POST",
+    path: string,
+    body: unknown,
+    timeoutMs: number,
+    signal: AbortSignal,
+  ) {
     const { phoneNumberId } = this.#account;
-    return this.#fetchOk(method, `/meta/whatsapp/v24.0/${encodeURIComponent(phoneNumberId)}${path}`, body, timeoutMs, signal);
+    return this.#fetchOk(
+      method,
+      `/meta/whatsapp/v24.0/${encodeURIComponent(phoneNumberId)}${path}`,
+      body,
+      timeoutMs,
+      signal,
+    );
   }
 
-  async #fetchOk(method: "GET" | "POST", path: string, body: unknown, timeoutMs: number, signal: AbortSignal) {
+  async #fetchOk(
+    method: "GET" | "POST",
+    path: string,
+    body: unknown,
+    timeoutMs: number,
+    signal: AbortSignal,
+  ) {
     const { baseUrl, apiKey } = this.#account;
     const response = await this.#fetch(baseUrl + path, {
       method,
@@ -165,7 +205,10 @@ export class CloudApi implements Sender, Receipts {
       signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
     }).catch((cause: unknown) => {
       const error = `Cannot reach ${baseUrl}: ${describeError(cause)}`;
-      throw new ApiError(neverLeft(cause) ? { kind: "later", scope: "all", error } : { kind: "unknown", error }, { cause });
+      throw new ApiError(
+        neverLeft(cause) ? { kind: "later", scope: "all", error } : { kind: "unknown", error },
+        { cause },
+      );
     });
     this.#note(response);
     if (response.status >= 200 && response.status < 300) return response;
@@ -175,7 +218,10 @@ export class CloudApi implements Sender, Receipts {
 
   async #body(response: HttpResponse, maxBytes: number): Promise<string> {
     return readText(response, maxBytes).catch((cause: unknown) => {
-      throw new ApiError({ kind: "unknown", error: `The answer broke off: ${describeError(cause)}` }, { cause });
+      throw new ApiError(
+        { kind: "unknown", error: `The answer broke off: ${describeError(cause)}` },
+        { cause },
+      );
     });
   }
 
@@ -188,7 +234,10 @@ export class CloudApi implements Sender, Receipts {
 }
 
 /** A BSUID goes into `recipient`: in `to` it gets a 200 and is never delivered. `to` needs its `+`. */
-function address({ phone, bsuid }: Identity): { readonly to: string } | { readonly recipient: string | undefined } {
+function address({
+  phone,
+  bsuid,
+}: Identity): { readonly to: string } | { readonly recipient: string | undefined } {
   return phone === undefined ? { recipient: bsuid } : { to: `+${phone}` };
 }
 

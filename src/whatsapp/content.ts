@@ -8,7 +8,11 @@ export interface Content {
 }
 
 const word = z.string().optional().catch(undefined);
-const media = z.looseObject({ caption: word, filename: word, voice: z.boolean().optional().catch(undefined) });
+const media = z.looseObject({
+  caption: word,
+  filename: word,
+  voice: z.boolean().optional().catch(undefined),
+});
 const reply = z.looseObject({ title: word, description: word }).optional().catch(undefined);
 const bodies = z.looseObject({
   text: z.looseObject({ body: z.string() }).optional().catch(undefined),
@@ -26,16 +30,31 @@ const bodies = z.looseObject({
     .optional()
     .catch(undefined),
   interactive: z
-    .looseObject({ button_reply: reply, list_reply: reply, nfm_reply: z.looseObject({ name: word }).optional().catch(undefined) })
+    .looseObject({
+      button_reply: reply,
+      list_reply: reply,
+      nfm_reply: z.looseObject({ name: word }).optional().catch(undefined),
+    })
     .optional()
     .catch(undefined),
   button: z.looseObject({ text: word }).optional().catch(undefined),
-  order: z.looseObject({ text: word, product_items: z.array(z.unknown()).optional().catch(undefined) }).optional().catch(undefined),
+  order: z
+    .looseObject({ text: word, product_items: z.array(z.unknown()).optional().catch(undefined) })
+    .optional()
+    .catch(undefined),
 });
 type Bodies = z.output<typeof bodies>;
 
 /** Kinds that tell something about another message or the account, and ask nothing of the agent. */
-const NO_QUESTION = new Set(["reaction", "system", "unsupported", "edit", "revoke", "request_welcome", "ephemeral"]);
+const NO_QUESTION = new Set([
+  "reaction",
+  "system",
+  "unsupported",
+  "edit",
+  "revoke",
+  "request_welcome",
+  "ephemeral",
+]);
 
 const MAX_TEXT_CHARS = 65_536;
 
@@ -62,7 +81,10 @@ function describe(kind: string, body: Bodies): string {
     case "location":
       return describeLocation(body.location);
     case "contacts":
-      return withDetails("contact card", ...(body.contacts ?? []).map(({ name }) => quote(name?.formatted_name)));
+      return withDetails(
+        "contact card",
+        ...(body.contacts ?? []).map(({ name }) => quote(name?.formatted_name)),
+      );
     case "interactive":
       return describeInteractive(body.interactive);
     case "button":
@@ -83,7 +105,10 @@ function describeLocation(location: Bodies["location"]): string {
 function describeInteractive(interactive: Bodies["interactive"]): string {
   const chosen = interactive?.button_reply ?? interactive?.list_reply;
   if (chosen) return withDetails("chose", quote(chosen.title), quote(chosen.description));
-  return withDetails(interactive?.nfm_reply ? "filled in a form" : "interactive reply", quote(interactive?.nfm_reply?.name));
+  return withDetails(
+    interactive?.nfm_reply ? "filled in a form" : "interactive reply",
+    quote(interactive?.nfm_reply?.name),
+  );
 }
 
 function withDetails(head: string, ...details: readonly string[]): string {

@@ -17,12 +17,21 @@ const REFUSED: Verdict = { kind: "refused" };
 const UNKNOWN: Verdict = { kind: "unknown" };
 
 /** The key or the account needs somebody's hand. */
-const blocked = (hint: string, what: "credentials" | "account" = "account"): Verdict => ({ kind: "blocked", hint, what });
-const TOKEN = blocked("the key or token was refused: set a valid one (KAPSO_API_KEY) and restart", "credentials");
+const blocked = (hint: string, what: "credentials" | "account" = "account"): Verdict => ({
+  kind: "blocked",
+  hint,
+  what,
+});
+const TOKEN = blocked(
+  "the key or token was refused: set a valid one (KAPSO_API_KEY) and restart",
+  "credentials",
+);
 const RIGHTS = blocked("the key lacks a right: check its permissions in the dashboard", "credentials");
 const ACCOUNT = blocked("WhatsApp restricted the account: see WhatsApp Manager, Account quality");
 const PAYMENT = blocked("add a payment method or credits in the dashboard");
-const REGISTRATION = blocked("the number is not registered for the Cloud API: register it in WhatsApp Manager");
+const REGISTRATION = blocked(
+  "the number is not registered for the Cloud API: register it in WhatsApp Manager",
+);
 
 /**
  * Meta's error codes; the HTTP status and the title say little, a rate limit comes as 400.
@@ -104,13 +113,18 @@ function judge(status: number, code: number | undefined): Verdict {
     case 429:
       return { ...LATER, afterMs: 60_000 };
   }
-  if (status >= 300 && status < 400) return blocked("the address redirects: check kapso.base_url (KAPSO_BASE_URL)");
+  if (status >= 300 && status < 400)
+    return blocked("the address redirects: check kapso.base_url (KAPSO_BASE_URL)");
   // A code that is not in the table is Meta's word on this message; without one a 5xx says nothing.
   if (status >= 500) return code === undefined ? UNKNOWN : REFUSED;
   return status >= 400 ? REFUSED : UNKNOWN;
 }
 
-function parseBody(body: string): { readonly message?: string; readonly code?: number; readonly slug?: string } {
+function parseBody(body: string): {
+  readonly message?: string;
+  readonly code?: number;
+  readonly slug?: string;
+} {
   try {
     const parsed = errorBody.parse(JSON.parse(body));
     if (typeof parsed.error === "string")
@@ -121,7 +135,10 @@ function parseBody(body: string): { readonly message?: string; readonly code?: n
       };
     const { message, code, error_data: data } = parsed.error;
     const details = data?.details === undefined || data.details === message ? "" : `: ${data.details}`;
-    return { message: (message ?? "") + details, ...(code !== undefined && Number.isFinite(code) && { code }) };
+    return {
+      message: (message ?? "") + details,
+      ...(code !== undefined && Number.isFinite(code) && { code }),
+    };
   } catch {
     // No JSON, or JSON of no known shape: the status has to do.
     return {};

@@ -128,9 +128,7 @@ function labelled(label: readonly Run[], href: string): Run[] {
 }
 
 function displayUrl(href: string): string {
-  return href
-    .replace(/^(mailto|tel):/i, "")
-    .replaceAll(/\s/g, (space) => encodeURIComponent(space));
+  return href.replace(/^(mailto|tel):/i, "").replaceAll(/\s/g, (space) => encodeURIComponent(space));
 }
 
 function bareUrl(url: string): string {

@@ -39,7 +39,8 @@ export function readInbound(
 ): { readonly message: Inbound } | { readonly malformed: Malformed } | undefined {
   const fault = (reason: string) => ({ malformed: { raw: JSON.stringify(raw) ?? "undefined", reason } });
   const parsed = row.safeParse(raw);
-  if (!parsed.success) return fault(`${parsed.error.issues[0]?.path.join(".") ?? ""}: ${parsed.error.issues[0]?.message}`);
+  if (!parsed.success)
+    return fault(`${parsed.error.issues[0]?.path.join(".") ?? ""}: ${parsed.error.issues[0]?.message}`);
   const listed = parsed.data;
   if (listed.kapso?.direction === "outbound") return undefined;
   const sentAt = readTimestamp(listed.timestamp);
@@ -48,7 +49,18 @@ export function readInbound(
   if (!from) return fault("from: neither a phone number nor a user id");
   const content = readContent(listed.type, raw);
   if (!content) return fault("text: has no body");
-  return { message: { ...content, ...passive(listed), wamid: listed.id, phoneNumberId, from, ...name(listed), kind: listed.type, sentAt } };
+  return {
+    message: {
+      ...content,
+      ...passive(listed),
+      wamid: listed.id,
+      phoneNumberId,
+      from,
+      ...name(listed),
+      kind: listed.type,
+      sentAt,
+    },
+  };
 }
 
 /** One of our own messages in the list, as far as it is needed to recognise it. */

@@ -1,12 +1,4 @@
-import {
-  ADDRESS,
-  cutCosts,
-  FENCE_MARK,
-  type Fence,
-  findFences,
-  FREE,
-  SPAN,
-} from "./split-costs.ts";
+import { ADDRESS, cutCosts, FENCE_MARK, type Fence, findFences, FREE, SPAN } from "./split-costs.ts";
 
 /**
  * Splits WhatsApp text into messages of at most `limit` UTF-16 units, which is how Meta counts.
@@ -137,8 +129,7 @@ const BOUNDARIES: readonly Boundary[] = [
   (window, at) => window[at] === "\n",
   isSentenceEnd,
   (window, at) => SPACE.test(window.charAt(at)),
-  (window, at) =>
-    UNSPACED.test(window.slice(at - 1, at + 1)) && !NO_LINE_START.test(window.charAt(at)),
+  (window, at) => UNSPACED.test(window.slice(at - 1, at + 1)) && !NO_LINE_START.test(window.charAt(at)),
 ];
 
 function isSentenceEnd(window: string, at: number): boolean {

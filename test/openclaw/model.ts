@@ -106,9 +106,7 @@ function describe(messages: readonly ModelMessage[]): ModelRequest {
 
 /** What a person wrote in a user message; empty for the ones that OpenClaw writes by itself. */
 function personText({ content }: ModelMessage): string {
-  const parts = Array.isArray(content)
-    ? content.map(({ text: part = "" }) => part)
-    : [content ?? ""];
+  const parts = Array.isArray(content) ? content.map(({ text: part = "" }) => part) : [content ?? ""];
   // OpenClaw may merge unanswered messages into one, a part for each; the last one is the newest.
   return parts.map(stripFraming).findLast((part) => part !== "") ?? "";
 }

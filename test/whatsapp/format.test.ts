@@ -65,11 +65,7 @@ const code: readonly Case[] = [
   ["strong code", "**`x`**: y", "*`x`*: y"],
   ["a backtick in inline code", "``a`b``", "```a`b```"],
   ["a backtick at the edge as text", "`` `a ``", "`a"],
-  [
-    "a fence without its language",
-    "```python\ndef f(**kw): _x_\n```",
-    "```\ndef f(**kw): _x_\n```",
-  ],
+  ["a fence without its language", "```python\ndef f(**kw): _x_\n```", "```\ndef f(**kw): _x_\n```"],
   ["indented code", "    a  *b*", "```\na  *b*\n```"],
   ["an empty fence as nothing", "a\n\n```\n\n```\n\nb", "a\n\nb"],
   ["an open fence", "```js\nx", "```\nx\n```"],
@@ -205,22 +201,7 @@ describe("toWhatsApp()", () => {
   });
 });
 
-const hostile = [
-  "*",
-  "_a",
-  "*_a",
-  "**a ",
-  "[",
-  "[a](",
-  "![",
-  "!",
-  ">",
-  "> ",
-  "`",
-  "~a",
-  "<",
-  "<!--",
-];
+const hostile = ["*", "_a", "*_a", "**a ", "[", "[a](", "![", "!", ">", "> ", "`", "~a", "<", "<!--"];
 
 describe("toWhatsApp() on hostile input", () => {
   test.each([...hostile, "1. ", "- ", "|", "\\", "&", "a@", "#", "日本語", "😀", " ", "\n"])(
@@ -236,8 +217,7 @@ describe("toWhatsApp() on hostile input", () => {
   );
 
   test("toWhatsApp() converts 200 kB of ordinary Markdown in a moment", () => {
-    const paragraph =
-      "**Hello**, see `code` and [docs](https://a.b/c_d) for *more*.\n\n- a\n- b\n\n";
+    const paragraph = "**Hello**, see `code` and [docs](https://a.b/c_d) for *more*.\n\n- a\n- b\n\n";
     const markdown = paragraph.repeat(200_000 / paragraph.length);
     const started = performance.now();
 
@@ -282,9 +262,7 @@ describe("toWhatsApp() on hostile input", () => {
       .map((all) => `x${all.join("").replaceAll("`", "'").replaceAll("\t", " ")}x`);
     fc.assert(
       fc.property(code, (text) => {
-        expect(toWhatsApp(`a\n\n\`\`\`js\n${text}\n\`\`\`\n\nb`)).toBe(
-          `a\n\n\`\`\`\n${text}\n\`\`\`\n\nb`,
-        );
+        expect(toWhatsApp(`a\n\n\`\`\`js\n${text}\n\`\`\`\n\nb`)).toBe(`a\n\n\`\`\`\n${text}\n\`\`\`\n\nb`);
       }),
     );
   });

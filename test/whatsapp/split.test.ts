@@ -23,12 +23,7 @@ function expectWholeGraphemes(text: string, parts: readonly string[]): void {
   }
 }
 
-const places: readonly (readonly [
-  what: string,
-  text: string,
-  limit: number,
-  expected: string[],
-])[] = [
+const places: readonly (readonly [what: string, text: string, limit: number, expected: string[]])[] = [
   ["short text", "Hello", 4096, ["Hello"]],
   ["text of exactly the limit", "a".repeat(10), 10, ["a".repeat(10)]],
   ["nothing", "", 10, []],
@@ -59,12 +54,7 @@ const places: readonly (readonly [
   ["bold text that is too long", "*one two three*", 9, ["*one two", "three*"]],
 ];
 
-const fences: readonly (readonly [
-  what: string,
-  text: string,
-  limit: number,
-  expected: string[],
-])[] = [
+const fences: readonly (readonly [what: string, text: string, limit: number, expected: string[]])[] = [
   [
     "closes and opens a fence",
     "```\nfirst line of code\nsecond line of code\n```",
@@ -152,17 +142,7 @@ describe("splitText() on long text", () => {
     );
   });
 
-  const hostile = [
-    "Hello, this is it. ",
-    "日本語です。",
-    "a",
-    "👨‍👩‍👧‍👦",
-    "🇯🇵",
-    "\u0301",
-    "*a",
-    "_",
-    "`",
-  ];
+  const hostile = ["Hello, this is it. ", "日本語です。", "a", "👨‍👩‍👧‍👦", "🇯🇵", "\u0301", "*a", "_", "`"];
   test.each([...hostile, "```", "```\na\n```\n", "https://", "https://a.b/c ", "a\n", "\n\na"])(
     "splitText() cuts a megabyte of %j in a moment",
     (pattern) => {
@@ -236,9 +216,7 @@ describe("splitText() on any text", () => {
     const block = fc.array(line, { minLength: 1, maxLength: 20 });
     const text = fc
       .array(fc.tuple(block, block), { minLength: 1, maxLength: 5 })
-      .map((all) =>
-        all.map(([a, b]) => `${a.join("\n")}\n\`\`\`\n${b.join("\n")}\n\`\`\``).join("\n"),
-      );
+      .map((all) => all.map(([a, b]) => `${a.join("\n")}\n\`\`\`\n${b.join("\n")}\n\`\`\``).join("\n"));
     fc.assert(
       fc.property(text, fc.integer({ min: 32, max: 200 }), (source, limit) => {
         const parts = splitText(source, limit);
