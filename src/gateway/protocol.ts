@@ -24,12 +24,13 @@ const rpcError = z.looseObject({
 export type RpcErrorShape = z.output<typeof rpcError>;
 
 export const frame = z.discriminatedUnion("type", [
-  z.looseObject({ type: z.literal("event"), event: z.string(), payload: z.unknown() }),
+  z.looseObject({ type: z.literal("event"), event: z.string(), payload: z.unknown().optional() }),
   z.looseObject({
     type: z.literal("res"),
     id: z.string(),
     ok: z.boolean(),
-    payload: z.unknown(),
+    // The gateway leaves the key out of an error.
+    payload: z.unknown().optional(),
     error: rpcError.optional().catch(undefined),
   }),
 ]);

@@ -33,7 +33,7 @@ export function readListQuery(search: URLSearchParams): ListParameters {
 export function listRows(
   rows: readonly Row[],
   { direction, since, until, limit, after }: ListParameters,
-): unknown {
+): { readonly data: readonly unknown[]; readonly paging: unknown } {
   const page = rows
     .filter((row) => direction === null || row.direction === direction)
     .filter((row) => row.storedAt >= since && row.storedAt <= until)

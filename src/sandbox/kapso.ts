@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { readListQuery, listRows, type Row } from "./kapso-list.ts";
@@ -65,11 +66,15 @@ export class StandInKapso implements AsyncDisposable {
   /** Asked for every request. */
   fault: (request: StandInRequest) => Fault | undefined = () => undefined;
   onSent: (sent: SentText) => void = () => {};
+  /** Called with the rows of every page that is listed. */
+  onListed: (page: readonly unknown[]) => void = () => {};
   readonly #rows: Row[] = [];
   readonly #server: Server;
   readonly #requestsPerMinute: number;
   #window = { minute: 0, used: 0 };
   #ids = 0;
+  /** Ids are WhatsApp's, so no two stand-ins may use the same: a gateway remembers them. */
+  readonly #series = randomBytes(6).toString("hex").toUpperCase();
 
   private constructor({
     apiKey = "sandbox-key",
@@ -101,7 +106,7 @@ export class StandInKapso implements AsyncDisposable {
 
   /** A person writes to our number. Returns the wamid. */
   receive({ from, text, name, wamid, sentAt = Date.now(), storedAt = Date.now(), fields }: Incoming): string {
-    const id = wamid ?? `wamid.IN${String(++this.#ids).padStart(8, "0")}`;
+    const id = wamid ?? this.#newId("IN");
     const body = {
       id,
       timestamp: String(Math.floor(sentAt / 1000)),
@@ -159,7 +164,7 @@ export class StandInKapso implements AsyncDisposable {
       return { status: 429, body: { error: "Rate limit exceeded" } };
     const messages = `/meta/whatsapp/v24.0/${this.phoneNumberId}/messages`;
     if (url.pathname === messages && request.method === "GET")
-      return { status: 200, body: listRows(this.#rows, readListQuery(url.searchParams)) };
+      return { status: 200, body: this.#list(url.searchParams) };
     if (url.pathname === messages) return this.#post(body);
     if (url.pathname === `/platform/v1/whatsapp/phone_numbers/${this.phoneNumberId}`)
       return {
@@ -174,6 +179,12 @@ export class StandInKapso implements AsyncDisposable {
         },
       };
     return { status: 404, body: { error: "Not found" } };
+  }
+
+  #list(search: URLSearchParams): unknown {
+    const page = listRows(this.#rows, readListQuery(search));
+    this.onListed(page.data);
+    return page;
   }
 
   #post(body: unknown): { readonly status: number; readonly body: unknown } {
@@ -196,7 +207,7 @@ export class StandInKapso implements AsyncDisposable {
       };
     const tracking = body["biz_opaque_callback_data"];
     const sent: SentText = {
-      wamid: `wamid.OUT${String(++this.#ids).padStart(8, "0")}`,
+      wamid: this.#newId("OUT"),
       to,
       text,
       trackingId: typeof tracking === "string" ? tracking : undefined,
@@ -221,6 +232,10 @@ export class StandInKapso implements AsyncDisposable {
         messages: [{ id: sent.wamid }],
       },
     };
+  }
+
+  #newId(direction: "IN" | "OUT"): string {
+    return `wamid.${direction}${this.#series}${String(++this.#ids).padStart(8, "0")}`;
   }
 
   #rateHeaders(): Record<string, string> {

@@ -13,16 +13,20 @@ export interface DaemonSetup {
   readonly kapso: StandInKapso;
   readonly gateway: Pick<EchoGateway, "url">;
   readonly env?: Readonly<Record<string, string>>;
+  /** The program to run: the sources unless it is given. */
+  readonly bin?: string;
 }
 
 /** A real `wa-poller` process on a state folder of its own, which outlives restarts. */
 export class Daemon implements AsyncDisposable {
   readonly folder = mkdtempSync(join(tmpdir(), "wa-poller-test-"));
   readonly #env: Record<string, string>;
+  readonly #bin: string;
   #child: ChildProcess | undefined;
   #log = "";
 
-  constructor({ kapso, gateway, env }: DaemonSetup) {
+  constructor({ kapso, gateway, env, bin = BIN }: DaemonSetup) {
+    this.#bin = bin;
     this.#env = {
       PATH: process.env["PATH"] ?? "",
       HOME: this.folder,
@@ -54,7 +58,10 @@ export class Daemon implements AsyncDisposable {
   }
 
   start(): void {
-    const child = spawn(process.execPath, [BIN], { env: this.#env, stdio: ["ignore", "ignore", "pipe"] });
+    const child = spawn(process.execPath, [this.#bin], {
+      env: this.#env,
+      stdio: ["ignore", "ignore", "pipe"],
+    });
     child.stderr.on("data", (chunk: Buffer) => (this.#log += chunk.toString("utf8")));
     this.#child = child;
   }
