@@ -2,7 +2,7 @@ import { CommanderError } from "commander";
 import { ConfigError, describeError, RelayError } from "../src/errors.ts";
 import { CommandError, EXIT, type ExitCode } from "./exit-code.ts";
 import type { Io } from "./io.ts";
-import { createProgram } from "./program.ts";
+import { createProgram, refuseFlagAsValue } from "./program.ts";
 
 /** Process → program → exit code. */
 export async function main(): Promise<void> {
@@ -21,11 +21,16 @@ export async function main(): Promise<void> {
 /** Runs one command line; the only place where errors become exit codes. */
 export async function runCli(io: Io, args: readonly string[]): Promise<ExitCode> {
   try {
+    refuseFlagAsValue(args);
     await createProgram(io).parseAsync(args, { from: "user" });
     return EXIT.done;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
     const asJson = args.includes("--json");
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return EXIT.done;
+      if (asJson) io.stdout.write(`${JSON.stringify({ error: error.message, exitCode: EXIT.usage })}\n`);
+      return EXIT.usage;
+    }
     const exitCode = exitCodeOf(error);
     const lines = error instanceof ConfigError ? error.problems : [describeError(error)];
     const hint = error instanceof RelayError ? error.hint : undefined;

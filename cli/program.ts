@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError } from "commander";
 import { VERSION } from "../src/version.ts";
+import { CommandError, EXIT } from "./exit-code.ts";
 import type { Io } from "./io.ts";
 
 const EXAMPLES = `
@@ -21,6 +22,7 @@ export function createProgram(io: Io): Command {
     .configureOutput({
       writeOut: (text) => io.stdout.write(text),
       writeErr: (text) => io.stderr.write(text),
+      outputError: (text, write) => write(text.replace(/^error: /, "wa-cli: ")),
       getOutHasColors: () => io.stdout.isTTY === true,
       getErrHasColors: () => io.stderr.isTTY === true,
     })
@@ -35,8 +37,8 @@ export function createProgram(io: Io): Command {
 function addSend(program: Command, io: Io): void {
   withCommon(program.command("send [words...]"))
     .description("send a text; prints the id that WhatsApp gave it")
-    .option("--to <number>", "recipient: an international number, or a BSUID", guardValue)
-    .option("--text <text>", "what to send; else the words, else standard input", guardValue)
+    .option("--to <number>", "recipient: an international number, or a BSUID", once)
+    .option("--text <text>", "what to send; else the words, else standard input", once)
     .option("--timeout <seconds>", "give up after this long", parseSeconds, 20)
     .addHelpText(
       "after",
@@ -81,17 +83,19 @@ function addOutbox(program: Command, io: Io): void {
       const { list } = await import("./commands/outbox.ts");
       await list(io, options);
     });
-  withCommon(outbox.command("retry <id>"))
-    .description("queue a message again that was given up")
-    .action(async (id: string, options) => {
+  withCommon(outbox.command("retry"))
+    .argument("<id>", "number in the list", parseCount)
+    .description("queue a message again that was given up, with the parts behind it")
+    .action(async (id: number, options) => {
       const { retry } = await import("./commands/outbox.ts");
-      await retry(io, { ...options, id: parseCount(id) });
+      await retry(io, { ...options, id });
     });
-  withCommon(outbox.command("drop <id>"))
+  withCommon(outbox.command("drop"))
+    .argument("<id>", "number in the list", parseCount)
     .description("take a message off the list without sending it")
-    .action(async (id: string, options) => {
+    .action(async (id: number, options) => {
       const { drop } = await import("./commands/outbox.ts");
-      await drop(io, { ...options, id: parseCount(id) });
+      await drop(io, { ...options, id });
     });
 }
 
@@ -102,10 +106,23 @@ function withCommon(command: Command): Command {
     .allowExcessArguments(false);
 }
 
-/** `--text --json` has lost its text: nobody should receive the next flag. A text may still begin with a dash: `--text=--json`. */
-function guardValue(value: string): string {
-  if (/^--(to|text|json|config|timeout|help|version|dry-run|message|media)(=|$)/.test(value))
-    throw new InvalidArgumentError(`"${value}" is an option, so the value is missing.`);
+/**
+ * `--text --json` has lost its text, and nobody should receive the next flag. A text may still begin with dashes:
+ * `--text=--json`.
+ */
+export function refuseFlagAsValue(args: readonly string[]): void {
+  for (const [index, arg] of args.entries()) {
+    const value = args[index + 1];
+    if (arg === "--") return;
+    if (/^--(to|text|config|timeout|limit)$/.test(arg) && value !== undefined && /^--\w/.test(value))
+      throw new CommandError(EXIT.usage, `The value of ${arg} is missing: "${value}" looks like an option`, {
+        hint: `if it is meant as the value, write ${arg}=${value}`,
+      });
+  }
+}
+
+function once(value: string, previous: string | undefined): string {
+  if (previous !== undefined) throw new InvalidArgumentError("It is given twice.");
   return value;
 }
 

@@ -2,10 +2,11 @@ import { Command } from "commander";
 import { systemClock } from "../src/clock.ts";
 import { loadConfig, requireKapso, type Config } from "../src/config/config.ts";
 import { ConfigError, describeError, RelayError } from "../src/errors.ts";
-import { createLog, type Log } from "../src/log.ts";
+import type { Log } from "../src/log.ts";
 import { Store } from "../src/store/store.ts";
 import { VERSION } from "../src/version.ts";
 import { startBridge } from "./compose.ts";
+import { createLog } from "./log.ts";
 import { runSandbox } from "./sandbox.ts";
 
 interface Options {

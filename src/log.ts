@@ -1,25 +1,30 @@
-import { pino, type Logger } from "pino";
-import pretty from "pino-pretty";
-
-export type Log = Logger;
-
-export interface LogOptions {
-  readonly level: string;
-  readonly format: "pretty" | "json";
+/** A line: facts as fields and a short constant sentence. */
+export interface LogLine {
+  (fields: object, message: string): void;
+  (message: string): void;
 }
 
 /**
- * The daemon's log, on stderr: stdout belongs to what a command answers. Facts are fields; text of messages never
- * appears above debug, numbers are masked by whoever logs them (`maskContact`), and keys never get here.
+ * What the parts write to; pino implements it. Text of messages never appears above debug, numbers are masked by
+ * whoever logs them (`maskContact`), and keys never get here.
  */
-export function createLog({ level, format }: LogOptions): Log {
-  const options = { level, base: null, redact: ["*.token", "*.apiKey", "*.api_key", "*.authorization"] };
-  if (format === "json") return pino(options, pino.destination({ dest: 2, sync: true }));
-  return pino(
-    options,
-    pretty({ destination: 2, sync: true, ignore: "pid,hostname", translateTime: "SYS:HH:MM:ss" }),
-  );
+export interface Log {
+  readonly trace: LogLine;
+  readonly debug: LogLine;
+  readonly info: LogLine;
+  readonly warn: LogLine;
+  readonly error: LogLine;
+  child(fields: object): Log;
 }
 
-/** A log that keeps nothing, for library use and tests. */
-export const silentLog: Log = pino({ level: "silent" });
+const nothing = () => {};
+
+/** A log that keeps nothing. */
+export const silentLog: Log = {
+  trace: nothing,
+  debug: nothing,
+  info: nothing,
+  warn: nothing,
+  error: nothing,
+  child: () => silentLog,
+};

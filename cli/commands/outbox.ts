@@ -1,5 +1,6 @@
 import { loadConfig } from "../../src/config/config.ts";
 import { maskContact } from "../../src/message.ts";
+import { DaemonLock } from "../../src/store/lock.ts";
 import { Store } from "../../src/store/store.ts";
 import type { OutboxRow } from "../../src/store/outbox.ts";
 import { CommandError, EXIT } from "../exit-code.ts";
@@ -24,7 +25,8 @@ export async function list(
 }
 
 export async function retry(io: Io, options: Common & { readonly id: number }): Promise<void> {
-  using store = open(io, options);
+  const { dir } = loadConfig({ env: io.env, file: options.config }).state;
+  using store = Store.open(dir);
   const row = find(store, options.id);
   if (!(await store.outbox.revive(options.id, Date.now())))
     throw new CommandError(

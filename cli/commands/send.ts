@@ -1,3 +1,4 @@
+import { addAbortSignal } from "node:stream";
 import { systemClock } from "../../src/clock.ts";
 import { loadConfig, requireKapso, type Config } from "../../src/config/config.ts";
 import { createFetch } from "../../src/http.ts";
@@ -6,6 +7,7 @@ import { contactId, type Identity } from "../../src/message.ts";
 import { isBsuid, parsePhone } from "../../src/phone.ts";
 import { Deliverer } from "../../src/pipeline/deliver.ts";
 import { Lanes } from "../../src/pipeline/lanes.ts";
+import { BURST } from "../../src/pipeline/pair-rate.ts";
 import { Store } from "../../src/store/store.ts";
 import type { OutboxRow } from "../../src/store/outbox.ts";
 import { CloudApi } from "../../src/whatsapp/client.ts";
@@ -30,8 +32,16 @@ export async function send(io: Io, options: SendOptions): Promise<void> {
   const { to, text } = await readRequest(io, options);
   const config = loadConfig({ env: io.env, file: options.config });
   requireKapso(config);
-  const parts = toMessages(text);
+  const parts = await toMessages(text);
   if (parts.length === 0) throw new CommandError(EXIT.usage, "There is nothing to send: the text is empty");
+  if (parts.length > BURST)
+    throw new CommandError(
+      EXIT.usage,
+      `The text makes ${parts.length} messages, and WhatsApp takes ${BURST} at once`,
+      {
+        hint: "send it in pieces, some minutes apart",
+      },
+    );
   using store = Store.open(config.state.dir);
   const ids = await store.outbox.enqueue(
     parts.map((part) => ({ to, text: part })),
@@ -41,7 +51,7 @@ export async function send(io: Io, options: SendOptions): Promise<void> {
   const wamids = rows.flatMap((row) => row.wamid ?? []);
   const report = { status: "accepted", to: formatIdentity(to), wamids, outbox: ids };
   const failed = rows.find((row) => row.state !== "accepted");
-  if (failed) throw failure(failed, { ...report, status: failed.state });
+  if (failed) throw failure(failed, rows, { ...report, status: failed.state });
   print(
     io,
     { json: report, text: `Accepted by WhatsApp (not yet delivered): ${wamids.join(" ")}` },
@@ -74,7 +84,9 @@ async function deliver(
     await deliverer.drain(contact);
     const open = rows().filter((row) => row.state === "queued" || row.state === "sending");
     if (io.signal.aborted || open.some((row) => row.code === "credentials" || row.code === "account")) break;
-    if (open.every((row) => row.state === "queued" && Math.max(row.due_at, Date.now()) >= deadline)) break;
+    // The others wait behind the oldest.
+    const [oldest] = open;
+    if (oldest?.state === "queued" && Math.max(oldest.due_at, Date.now()) >= deadline) break;
     await systemClock.sleep(STEP_MS, io.signal).catch(() => {});
   }
   for (const row of rows())
@@ -91,20 +103,34 @@ function isDoubtful(row: OutboxRow): boolean {
   return row.state === "doubt";
 }
 
-/** The caller was told in time, so nothing of it may leave later. */
-function failure(row: OutboxRow, report: Readonly<Record<string, unknown>>): CommandError {
-  const why = row.error ?? "no reason given";
-  if (row.state === "doubt")
-    return new CommandError(EXIT.unknown, `It is unknown whether the message left: ${why}`, {
+/** What of the text left and what did not; the caller is told so, and nothing of it may leave later. */
+function failure(
+  failed: OutboxRow,
+  rows: readonly OutboxRow[],
+  report: Readonly<Record<string, unknown>>,
+): CommandError {
+  const why = failed.error ?? "no reason given";
+  const left = rows.filter((row) => row.state === "accepted").length;
+  const some = left === 0 ? "" : `${left} of ${rows.length} parts left, then: `;
+  if (failed.state === "doubt")
+    return new CommandError(EXIT.unknown, `${some}It is unknown whether the message left: ${why}`, {
       hint: "do not send it again: wa-poller looks it up and settles it (wa-cli outbox)",
       report,
     });
-  const exitCode = exitCodeOf(row);
-  return new CommandError(exitCode, `Not sent: ${why}`, {
-    report,
-    hint: exitCode === EXIT.temporary ? "try again later" : undefined,
-  });
+  const exitCode = exitCodeOf(failed);
+  if (left > 0)
+    // "Try again" would send the first parts twice.
+    return new CommandError(exitCode === EXIT.temporary ? EXIT.failed : exitCode, `${some}Not sent: ${why}`, {
+      hint: `do not send the whole again; send the rest with: wa-cli outbox retry ${failed.id}`,
+      report,
+    });
+  return new CommandError(exitCode, `Not sent: ${why}`, { report, hint: HINTS.get(exitCode) });
 }
+
+const HINTS = new Map<ExitCode, string>([
+  [EXIT.temporary, "try again later"],
+  [EXIT.credentials, "set a valid KAPSO_API_KEY; check it with: wa-cli preflight"],
+]);
 
 function exitCodeOf({ code }: OutboxRow): ExitCode {
   if (code === "withdrawn") return EXIT.temporary;
@@ -146,7 +172,9 @@ function parseRecipient(text: string): Identity {
   return { phone };
 }
 
-async function readAll({ stdin }: Io): Promise<string> {
+async function readAll({ stdin, signal }: Io): Promise<string> {
+  // Ctrl-C must end the wait for an input that never ends.
+  addAbortSignal(signal, stdin);
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of stdin) {

@@ -44,6 +44,14 @@ interface Status {
 }
 
 const STUCK_ROWS = 10;
+const NOTHING: Omit<Status, "state"> = {
+  daemon: { alive: false },
+  gateway: undefined,
+  poll: undefined,
+  inbox: { pending: 0, oldestAt: undefined, quarantined: 0, byState: {} },
+  outbox: { queued: 0, sending: 0, doubt: 0, dead: 0 },
+  stuck: [],
+};
 
 /** Shows what the state folder tells; works while the daemon runs and while it does not. */
 export async function status(
@@ -54,7 +62,7 @@ export async function status(
   const folder = config.state.dir;
   if (!existsSync(join(folder, "relay.db"))) {
     const text = `wa-poller has not run yet: there is no state in ${folder}`;
-    return print(io, { json: { state: folder, daemon: { alive: false } }, text }, options.json);
+    return print(io, { json: { ...NOTHING, state: folder }, text }, options.json);
   }
   using store = Store.open(folder);
   const found = readStatus(store, folder);
@@ -62,7 +70,7 @@ export async function status(
 }
 
 function readStatus(store: Store, folder: string): Status {
-  const alive = isDaemonAlive(folder);
+  const alive = DaemonLock.isHeld(folder);
   const facts = store.facts;
   const read = <T>(name: string, schema: z.ZodType<T>): T | undefined => {
     const fact = facts.get(name);
@@ -100,12 +108,6 @@ function readStatus(store: Store, folder: string): Status {
         error: row.error ?? undefined,
       })),
   };
-}
-
-function isDaemonAlive(folder: string): boolean {
-  const lock = DaemonLock.tryAcquire(folder);
-  lock?.[Symbol.dispose]();
-  return lock === undefined;
 }
 
 function describe(found: Status, io: Io): string {

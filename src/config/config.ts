@@ -1,10 +1,10 @@
 import { homedir } from "node:os";
-import { isAbsolute, join } from "node:path";
+import { isAbsolute, join, resolve } from "node:path";
 import { ConfigError } from "../errors.ts";
 import { isLoopback } from "../loopback.ts";
 import { isBsuid, parsePhone } from "../phone.ts";
 import { readOpenClawFile } from "./openclaw-file.ts";
-import { findConfigFile, readValues, type Environment } from "./read.ts";
+import { expandHome, findConfigFile, readValues, type Environment } from "./read.ts";
 import type { Values } from "./settings.ts";
 
 const DEFAULT_GATEWAY_URL = "ws://127.0.0.1:18789";
@@ -74,8 +74,9 @@ export interface ConfigInput {
 export function loadConfig({ env, file }: ConfigInput): Config {
   const home = env["HOME"] || homedir();
   const path = findConfigFile(env, home, file);
-  const values = readValues(env, path, home);
-  const problems = [...unsupported(values), ...unusable(values)];
+  const problems: string[] = [];
+  const values = readValues(env, path, home, problems);
+  problems.push(...unsupported(values), ...unusable(values));
   const roles = readRoles(values, problems);
   if (problems.length > 0) throw new ConfigError(problems);
   return freeze({
@@ -190,12 +191,12 @@ function parsePerson(text: string, key: string, problems: string[]): string {
 }
 
 function stateDir(values: Values, env: Environment, home: string): string {
-  if (values.state.dir !== undefined) return values.state.dir;
+  if (values.state.dir !== undefined) return resolve(expandHome(values.state.dir, home));
   const base = env["XDG_STATE_HOME"];
   return join(base && isAbsolute(base) ? base : join(home, ".local", "state"), "wa-relay");
 }
 
 function freeze<T extends object>(value: T): T {
-  for (const part of Object.values(value)) if (typeof part === "object" && part !== null) Object.freeze(part);
+  for (const part of Object.values(value)) if (typeof part === "object" && part !== null) freeze(part);
   return Object.freeze(value);
 }

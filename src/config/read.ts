@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { isAbsolute, join, resolve } from "node:path";
 import leven from "leven";
-import { parse as parseToml } from "smol-toml";
+import { parse as parseToml, TomlError } from "smol-toml";
 import { z } from "zod";
 import { ConfigError, describeError } from "../errors.ts";
 import { NOT_YET, SETTINGS, type Setting, type Values } from "./settings.ts";
@@ -22,21 +22,30 @@ export function findConfigFile(
     ["KAPSO_CONFIG", env["KAPSO_CONFIG"]],
   ] as const;
   for (const [origin, value] of explicit) {
-    if (!value) continue;
+    if (!value && origin !== "--config") continue;
+    if (value === undefined) continue;
+    if (value === "") throw new ConfigError(["--config: the name of the file is missing"]);
     const path = resolve(expandHome(value, home));
     if (!existsSync(path)) throw new ConfigError([`${origin}: there is no file ${path}`]);
     return path;
   }
   const base = env["XDG_CONFIG_HOME"];
-  const folder = base && isAbsolute(base) ? base : join(home, ".config");
-  return ["wa-relay", "kapso-whatsapp"]
-    .map((name) => join(folder, name, "config.toml"))
-    .find((path) => existsSync(path));
+  const usual = join(home, ".config");
+  const places = [
+    join(base && isAbsolute(base) ? base : usual, "wa-relay"),
+    // The Go bridge does not know XDG_CONFIG_HOME.
+    join(usual, "kapso-whatsapp"),
+  ];
+  return places.map((folder) => join(folder, "config.toml")).find((path) => existsSync(path));
 }
 
-/** Reads and checks every setting. All faults are collected, so that one run shows them all. */
-export function readValues(env: Environment, path: string | undefined, home: string): Values {
-  const problems: string[] = [];
+/** Reads and checks every setting. Faults are added to `problems`, and their settings keep the default. */
+export function readValues(
+  env: Environment,
+  path: string | undefined,
+  home: string,
+  problems: string[],
+): Values {
   const file = path === undefined ? {} : readToml(path);
   reportUnknown(file, problems);
   reportNotYet(env, problems);
@@ -49,7 +58,6 @@ export function readValues(env: Environment, path: string | undefined, home: str
       read[key] = reader.read(section, key, setting, table);
     values[section] = read;
   }
-  if (problems.length > 0) throw new ConfigError(problems);
   // Every key was checked by its own schema in the loop above, which the compiler can not follow.
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion
   return values as Values;
@@ -81,21 +89,22 @@ class Reader {
     const file = setting.secret ? table[`${key}_file`] : undefined;
     if (value !== undefined && file !== undefined)
       this.#problems.push(`${name} and ${name}_file are both set: keep one`);
-    if (value === undefined && typeof file === "string")
+    if (value !== undefined || file === undefined) return this.#check(setting, value, name);
+    if (typeof file === "string")
       return this.#check(setting, this.#readSecret(file, `${name}_file`), `${name}_file`);
-    return this.#check(setting, this.#expand(name, value), name);
+    this.#problems.push(`${name}_file: must be the name of a file`);
+    return undefined;
   }
 
   #check(setting: Setting, value: unknown, name: string): unknown {
     const result = setting.schema.safeParse(value);
     if (result.success) return result.data;
-    const shown = setting.secret || value === undefined ? "" : ` (it is ${JSON.stringify(value)})`;
-    for (const issue of result.error.issues) this.#problems.push(`${name}: ${describeIssue(issue)}${shown}`);
-    return undefined;
-  }
-
-  #expand(name: string, value: unknown): unknown {
-    return name === "state.dir" && typeof value === "string" ? resolve(expandHome(value, this.#home)) : value;
+    for (const issue of result.error.issues) {
+      const culprit = valueAt(value, issue.path);
+      const shown = setting.secret || culprit === undefined ? "" : ` (it is ${JSON.stringify(culprit)})`;
+      this.#problems.push(`${[name, ...issue.path].join(".")}: ${describeIssue(issue)}${shown}`);
+    }
+    return setting.schema.safeParse(undefined).data;
   }
 
   #readSecret(file: string, name: string): string | undefined {
@@ -133,7 +142,10 @@ function readToml(path: string): Table {
   try {
     return parseToml(readFileSync(path, "utf8"));
   } catch (error) {
-    throw new ConfigError([`${path}: ${describeError(error)}`], { cause: error });
+    // The rest of the message shows the lines around the fault, and a secret may stand there.
+    const [what] = describeError(error).split("\n");
+    const place = error instanceof TomlError ? `:${error.line}:${error.column}` : "";
+    throw new ConfigError([`${path}${place}: ${what}`]);
   }
 }
 
@@ -141,10 +153,10 @@ function reportUnknown(file: Table, problems: string[]): void {
   const sections: Record<string, Record<string, Setting>> = SETTINGS;
   const tops = [...Object.keys(SETTINGS), ...Object.keys(SETTINGS[""])].filter((name) => name !== "");
   for (const [section, table] of Object.entries(file)) {
-    const later = NOT_YET[section];
-    const settings = sections[section];
+    const later = Object.hasOwn(NOT_YET, section) ? NOT_YET[section] : undefined;
+    const settings = Object.hasOwn(sections, section) ? sections[section] : undefined;
     if (later !== undefined) problems.push(`${section}: ${later}`);
-    else if (section in SETTINGS[""]) continue;
+    else if (Object.hasOwn(SETTINGS[""], section)) continue;
     else if (settings === undefined)
       problems.push(`${section}: there is no such key${suggest(section, tops)}`);
     else if (!isTable(table)) problems.push(`${section}: must be a table, [${section}]`);
@@ -176,16 +188,22 @@ function describeIssue(issue: z.core.$ZodIssue): string {
   if (issue.code === "invalid_value")
     return `must be one of ${issue.values.map((value) => `"${String(value)}"`).join(", ")}`;
   if (issue.code === "invalid_type") return `must be of type ${issue.expected}`;
-  const path = issue.path.length === 0 ? "" : `${issue.path.join(".")}: `;
-  return (
-    path +
-    issue.message
-      .replace(/^Too (small|big): expected \w+ to be /, "must be ")
-      .replace(/^a duration/, "must be a duration")
-  );
+  return issue.message
+    .replace(/^Too (small|big): expected \w+ to be /, "must be ")
+    .replace(/^a duration/, "must be a duration");
 }
 
-function expandHome(path: string, home: string): string {
+function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
+  let found = value;
+  for (const key of path) {
+    if (typeof found !== "object" || found === null) return undefined;
+    found = Object.entries(found).find(([name]) => name === String(key))?.[1];
+  }
+  return found;
+}
+
+/** `~` at the start is the home folder. */
+export function expandHome(path: string, home: string): string {
   return path === "~" || path.startsWith("~/") ? join(home, path.slice(1)) : path;
 }
 

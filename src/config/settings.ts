@@ -15,7 +15,11 @@ function setting<T extends z.ZodType>(schema: T, env: string | readonly string[]
 }
 
 function secret(env: string | readonly string[], about: string): Setting<z.ZodOptional<z.ZodString>> {
-  return { ...setting(z.string().min(1).optional(), env, about), secret: true };
+  // It travels in a header, where another character would be refused with the whole value in the error.
+  const line = z
+    .string()
+    .regex(/^[\x21-\x7E]+$/, "must be one line of printable ASCII without spaces or quotes around it");
+  return { ...setting(line.optional(), env, about), secret: true };
 }
 
 /** Milliseconds inside; `min` and `max` too. */

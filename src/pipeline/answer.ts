@@ -66,7 +66,7 @@ export interface AnswerParts {
   readonly lanes: Lanes;
   readonly typing: TypingOptions;
   /** Turns an answer's Markdown into messages that WhatsApp takes, in order. */
-  readonly format: (markdown: string) => readonly string[];
+  readonly format: (markdown: string) => Promise<readonly string[]>;
   /** Called when something was queued for a person. */
   readonly deliver: (contact: string) => void;
   readonly clock: Clock;
@@ -151,7 +151,7 @@ export class Answerer {
     void keepTyping(turn.message.wamid, typing, AbortSignal.any([answered.signal, this.#signal]));
     try {
       const text = visibleText(await gateway.ask(turn, this.#signal));
-      const replies = format(text).map((part) => ({ to: turn.message.from, text: part }));
+      const replies = (await format(text)).map((part) => ({ to: turn.message.from, text: part }));
       return { state: replies.length > 0 ? "answered" : "silent", replies };
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error;

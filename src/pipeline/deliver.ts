@@ -213,7 +213,7 @@ export class Deliverer {
     const delayMs = backoffMs(++this.#blocks, BLOCKED);
     this.#closedUntil = clock.now() + delayMs;
     if (this.#blocks === 1) log.error({ reason: error, hint }, "sending stopped, messages are kept");
-    return outbox.retryAt(claim.id, clock.now() + delayMs, { code, error });
+    return outbox.retryAt(claim.id, clock.now() + delayMs, { code, error: `${error}; ${hint}` });
   }
 
   /** Decides on a send of unknown outcome by looking it up: it is repeated only when it is known not to have left. */

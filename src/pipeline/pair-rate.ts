@@ -3,7 +3,7 @@
  * waiting: https://developers.facebook.com/documentation/business-messaging/whatsapp/about-the-platform
  */
 const REFILL_MS = 6000;
-const BURST = 45;
+export const BURST = 45;
 const MAX_PEOPLE = 100_000;
 
 /** Keeps within the pair rate, so that WhatsApp does not have to refuse (131056). */

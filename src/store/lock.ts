@@ -30,6 +30,13 @@ export class DaemonLock implements Disposable {
     }
   }
 
+  /** True while a daemon runs on this folder. */
+  static isHeld(folder: string): boolean {
+    const lock = DaemonLock.tryAcquire(folder);
+    lock?.[Symbol.dispose]();
+    return lock === undefined;
+  }
+
   [Symbol.dispose](): void {
     this.#holder.close();
   }

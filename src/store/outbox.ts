@@ -163,14 +163,15 @@ export class SqliteOutbox implements Outbox {
     return Object.fromEntries(rows.map((found) => [String(found["state"]), Number(found["n"])]));
   }
 
-  /** Queues a dead row again; false when it is in another state. */
+  /** Queues a dead row again, with the later parts that died with it; false when it is in another state. */
   async revive(id: number, now: number): Promise<boolean> {
     return this.#db.write(
       () =>
         this.#db.run(
-          "UPDATE outbox SET state = 'queued', due_at = :now, attempts = 0, settled_at = NULL WHERE id = :id AND state = 'dead'",
+          `UPDATE outbox SET state = 'queued', due_at = :now, attempts = 0, code = NULL, error = NULL, settled_at = NULL
+           WHERE state = 'dead' AND id >= :id AND batch = (SELECT batch FROM outbox WHERE id = :id AND state = 'dead')`,
           { id, now },
-        ) === 1,
+        ) > 0,
     );
   }
 

@@ -26,7 +26,8 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX inbox_received ON inbox (received_at);
 
   CREATE TABLE outbox (
-    id          INTEGER PRIMARY KEY,
+    -- never given twice: people note it down
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,
     -- rows of one answer share it; a refused part takes the later ones with it
     batch       TEXT NOT NULL,
     part        INTEGER NOT NULL,

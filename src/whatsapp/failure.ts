@@ -76,7 +76,7 @@ const errorBody = z.looseObject({
 /** Reads an answer that is no success. Kapso writes errors in two shapes, and a proxy may write neither. */
 export function readFailure(status: number, retryAfter: string | null, body: string): Failure {
   const parsed = parseBody(body);
-  const text = `HTTP ${status}${parsed.message ? `: ${parsed.message.slice(0, 300)}` : ""}`;
+  const text = `HTTP ${status}${parsed.message ? `: ${withoutNumbers(parsed.message).slice(0, 300)}` : ""}`;
   const remedy = parsed.code === undefined ? undefined : REMEDY.get(parsed.code);
   const error = remedy === undefined ? text : `${text} (${remedy})`;
   const { kind, scope = "all", afterMs, hint = "", what = "account" } = judge(status, parsed.code);
@@ -158,4 +158,9 @@ function codes(list: readonly number[], verdict: Verdict): [number, Verdict][] {
 
 function range(from: number, to: number): number[] {
   return Array.from({ length: to - from + 1 }, (_, index) => from + index);
+}
+
+/** The text ends in logs and on screens. */
+function withoutNumbers(text: string): string {
+  return text.replaceAll(/\+?\d{8,}/g, (digits) => `…${digits.slice(-4)}`);
 }

@@ -16,8 +16,6 @@ const GAP = "  ";
 const WIDE =
   /\p{Emoji_Presentation}|\ufe0f|[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\u3000-\u303f\uff01-\uff60]/u;
 
-const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });
-
 function renderColumn(table: Tokens.Table): string {
   const header = renderRuns(table.header.flatMap((cell) => inlineRuns(cell.tokens, "*")));
   const values = table.rows.flat().map((cell) => renderRuns(inlineRuns(cell.tokens)));
@@ -97,8 +95,6 @@ function pad(text: string, width: number, align: Tokens.Table["align"][number] |
 function displayWidth(text: string): number {
   // No cell of a table that fits is longer, and measuring graphemes is slow.
   if (text.length > MAX_WIDTH * 10) return text.length;
-  return Array.from(graphemes.segment(text)).reduce(
-    (sum, { segment }) => sum + (WIDE.test(segment) ? 2 : 1),
-    0,
-  );
+  const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" }).segment(text);
+  return Array.from(graphemes).reduce((sum, { segment }) => sum + (WIDE.test(segment) ? 2 : 1), 0);
 }

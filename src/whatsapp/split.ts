@@ -29,8 +29,6 @@ const MARK = "```";
 // How far beyond the limit a grapheme, an address or a span is followed.
 const LOOKAHEAD = 500;
 
-const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });
-
 function nextPart(source: string, start: number, limit: number, fences: readonly Fence[]) {
   const prefix = isFenced(fences, start) ? `${MARK}\n` : "";
   const room = limit - prefix.length;
@@ -75,7 +73,8 @@ function cutter(source: string, start: number, limit: number, fences: readonly F
   const window = source.slice(start, start + limit + LOOKAHEAD);
   const moved = fences.map(({ open, end }) => ({ open: open - start, end: end - start }));
   const costs = cutCosts(window, moved, limit);
-  const segments = graphemes.segment(window);
+  // Made only for a cut: loading its tables takes 9 ms, and most texts need none.
+  const segments = new Intl.Segmenter(undefined, { granularity: "grapheme" }).segment(window);
 
   const find: Find = (boundary, from, to, maxCost) => {
     for (let at = to; at > from; at -= 1) {

@@ -36,7 +36,8 @@ async function withWorld<T>(
   await using daemon = new Daemon({ kapso, gateway, bin: POLLER, env: { WA_LOG_LEVEL: "warn", ...env } });
   daemon.start();
   await until("a poll", () => kapso.requests.length > 0);
-  return run({ kapso, gateway, daemon, answeredAt });
+  // Awaited here: the world ends when this function returns.
+  return await run({ kapso, gateway, daemon, answeredAt });
 }
 
 /** A message listed → request at the gateway → answer → POST. */

@@ -194,7 +194,11 @@ describe("wa-poller with the real OpenClaw gateway", () => {
     expect(daemon.log.split("AUTH_TOKEN_MISMATCH")).toHaveLength(2);
     expect(kapso.sent).toEqual([]);
     await daemon.stop("SIGTERM");
-    await using mended = new Daemon({ kapso, gateway, env: { ...daemon.env, OPENCLAW_TOKEN: gateway.token } });
+    await using mended = new Daemon({
+      kapso,
+      gateway,
+      env: { ...daemon.env, OPENCLAW_TOKEN: gateway.token },
+    });
     mended.start();
     await until("the answer", () => kapso.sent.length === 1, 60_000);
     expect(kapso.sent[0]?.text).toBe("ECHO: are you there");

@@ -1,0 +1,112 @@
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { PassThrough, type Readable } from "node:stream";
+import { expect } from "vitest";
+import { runCli } from "../../cli/main.ts";
+import { StandInKapso } from "../../src/sandbox/kapso.ts";
+
+export const TO = "+15551234567";
+export const DIGITS = "15551234567";
+const API_KEY = "sk-4711-very-secret";
+
+export interface RunOptions {
+  readonly stdin?: string | (Readable & { readonly isTTY?: boolean });
+  readonly env?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+}
+
+export interface Ran {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** The one document on standard output. */
+export function read({ out }: Ran): Record<string, unknown> {
+  return JSON.parse(out) as Record<string, unknown>;
+}
+
+/** A stand-in for Kapso, a home folder, and `wa-cli` between them. */
+export class World implements AsyncDisposable {
+  readonly kapso: StandInKapso;
+  readonly home = mkdtempSync(join(tmpdir(), "wa-cli-test-"));
+
+  private constructor(kapso: StandInKapso) {
+    this.kapso = kapso;
+  }
+
+  static async start(): Promise<World> {
+    return new World(await StandInKapso.start({ apiKey: API_KEY }));
+  }
+
+  get state(): string {
+    return join(this.home, "state");
+  }
+
+  /** Everything that went to people, in order. */
+  get texts(): readonly string[] {
+    return this.kapso.sent.map(({ text }) => text);
+  }
+
+  /** Runs one command line. No output may ever show the key. */
+  async run(args: readonly string[], { stdin = "", env, signal }: RunOptions = {}): Promise<Ran> {
+    const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+    const [out, err] = [collect(stdout), collect(stderr)];
+    const io = {
+      env: {
+        HOME: this.home,
+        KAPSO_STATE_DIR: this.state,
+        KAPSO_API_KEY: API_KEY,
+        KAPSO_PHONE_NUMBER_ID: this.kapso.phoneNumberId,
+        KAPSO_BASE_URL: this.kapso.url,
+        ...env,
+      },
+      stdin: typeof stdin === "string" ? new PassThrough().end(stdin) : stdin,
+      stdout,
+      stderr,
+      signal: signal ?? new AbortController().signal,
+    };
+    const code = await runCli(io, args);
+    const ran = { code, out: out(), err: err() };
+    expect(ran.out + ran.err).not.toContain(API_KEY);
+    return ran;
+  }
+
+  async send(text: string, options?: RunOptions): Promise<Ran> {
+    return this.run(["send", "--to", TO, "--text", text, "--json"], options);
+  }
+
+  /** Sends are answered so from now on. */
+  refuse(status: number, body: unknown, headers?: Readonly<Record<string, string>>): void {
+    this.kapso.fault = ({ kind }) =>
+      kind === "send" ? { status, body: JSON.stringify(body), ...(headers && { headers }) } : undefined;
+  }
+
+  heal(): void {
+    this.kapso.fault = () => undefined;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kapso[Symbol.asyncDispose]();
+    rmSync(this.home, { recursive: true, force: true });
+  }
+}
+
+function collect(stream: PassThrough): () => string {
+  const chunks: Buffer[] = [];
+  stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+  return () => Buffer.concat(chunks).toString("utf8");
+}
+
+/** A port of this machine at which nobody listens. */
+export async function closedPort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  return typeof address === "object" && address !== null ? address.port : 0;
+}

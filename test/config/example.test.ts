@@ -1,0 +1,109 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+import { readValues } from "../../src/config/read.ts";
+import { SETTINGS, type Setting } from "../../src/config/settings.ts";
+import { Home } from "./home.ts";
+
+const EXAMPLE = fileURLToPath(new URL("../../config.example.toml", import.meta.url));
+const text = readFileSync(EXAMPLE, "utf8");
+const COMMENTED = /^# ([a-z_]+) = /;
+
+/** The example with every commented `key = value` line in force. */
+function uncommented(): string {
+  return text.replace(/^# (?=[a-z_]+ = )/gm, "");
+}
+
+/** Section and key of every commented line. */
+function commentedKeys(): string[] {
+  let section = "";
+  return text.split("\n").flatMap((line) => {
+    section = /^\[(.+)\]$/.exec(line)?.[1] ?? section;
+    const key = COMMENTED.exec(line)?.[1];
+    return key === undefined ? [] : [`${section}.${key}`];
+  });
+}
+
+test("config.example.toml loads as it is and changes nothing", () => {
+  using home = new Home();
+
+  const { file, ...config } = home.load({}, EXAMPLE);
+  const { file: none, ...defaults } = home.load();
+
+  expect(file).toBe(EXAMPLE);
+  expect(none).toBeUndefined();
+  expect(config).toEqual(defaults);
+});
+
+test("config.example.toml loads with every line in force", () => {
+  using home = new Home();
+
+  const config = home.loadText(uncommented());
+
+  expect(config.kapso).toEqual({
+    apiKey: "your-api-key",
+    phoneNumberId: "123456789012345",
+    baseUrl: "https://api.kapso.ai",
+  });
+  expect(config.gateway).toMatchObject({ token: "your-gateway-token", url: "ws://127.0.0.1:18789" });
+  expect(config.state.dir).toBe(join(home.path, ".local/state/wa-relay"));
+  expect(Object.fromEntries(config.security.roles)).toEqual({
+    "15551234567": "member",
+    "15551234568": "admin",
+    "4915123456789": "member",
+    "US.13491208655302741918": "member",
+  });
+});
+
+test("config.example.toml shows the defaults, except where it says so", () => {
+  using home = new Home();
+  const shown: Record<string, Record<string, unknown>> = readValues(
+    {},
+    home.write("test.toml", uncommented()),
+    home.path,
+  );
+  const defaults: Record<string, Record<string, unknown>> = readValues({}, undefined, home.path, []);
+
+  const different = Object.entries(shown).flatMap(([section, values]) =>
+    Object.keys(values)
+      .filter((key) => JSON.stringify(values[key]) !== JSON.stringify(defaults[section]?.[key]))
+      .map((key) => `${section}.${key}`),
+  );
+
+  expect(different).toEqual([
+    "kapso.api_key",
+    "kapso.phone_number_id",
+    // These two have a default that depends on the machine.
+    "gateway.url",
+    "gateway.token",
+    "security.roles",
+    "security.allowed_numbers",
+    "state.dir",
+    "log.format",
+  ]);
+});
+
+test("config.example.toml has every key, and names every variable", () => {
+  const later = new Set(["", "meta", "webhook"]);
+  const unused = new Set(["sessions_json", "type"]);
+  const settings = Object.entries<Record<string, Setting>>(SETTINGS)
+    .filter(([section]) => !later.has(section))
+    .flatMap(([section, keys]) => Object.entries(keys).map(([key, setting]) => ({ section, key, setting })))
+    .filter(({ key }) => !unused.has(key));
+  const written = new Set(commentedKeys());
+
+  for (const { section, key, setting } of settings) {
+    if (key === "roles") expect(text).toContain("[security.roles]");
+    else expect(written).toContain(`${section}.${key}`);
+    const [variable] = setting.env;
+    if (variable !== undefined) expect(text).toContain(variable);
+  }
+});
+
+test("config.example.toml holds no secret and names nothing twice", () => {
+  const keys = commentedKeys();
+
+  expect(keys).toEqual([...new Set(keys)]);
+  for (const line of text.split("\n")) expect(line).toMatch(/^(|#.*|\[[a-z.]+\])$/);
+});

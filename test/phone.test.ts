@@ -1,0 +1,142 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { maskContact } from "../src/message.ts";
+import { isBsuid, parsePhone } from "../src/phone.ts";
+
+describe("parsePhone()", () => {
+  test.each([
+    ["+15551234567", "15551234567"],
+    ["15551234567", "15551234567"],
+    ["0015551234567", "15551234567"],
+    ["+1 (555) 123-4567", "15551234567"],
+    ["+1.555.123.4567", "15551234567"],
+    ["  +1 555 123 4567\n", "15551234567"],
+    ["+1\u00A0555\u00A0123\u00A04567", "15551234567"],
+    ["+1\u2011555\u2011123\u20134567", "15551234567"],
+    ["00 49 151 23456789", "4915123456789"],
+    ["+ 49 151 23456789", "4915123456789"],
+    ["+2901234", "2901234"],
+    ["+123456789012345", "123456789012345"],
+  ])("reads %j", (text, digits) => {
+    expect(parsePhone(text)).toBe(digits);
+  });
+
+  test.each([
+    [""],
+    [" "],
+    ["+"],
+    ["00"],
+    ["hello"],
+    ["--message"],
+    ["05551234567"],
+    ["+05551234567"],
+    ["++15551234567"],
+    ["1+5551234567"],
+    ["+123456"],
+    ["+1234567890123456"],
+    ["+1555123456x"],
+    ["+1 555 123 4567 ext 5"],
+    ["+1555123,+1555124"],
+    ["US.13491208655302741918"],
+    ["@username"],
+    ["1e10"],
+    ["1.5551234567e10"],
+    ["١٥٥٥١٢٣٤٥٦٧"],
+    ["+1555123\u00004567"],
+  ])("refuses %j", (text) => {
+    expect(parsePhone(text)).toBeUndefined();
+  });
+
+  test("never throws, and what it gives is 7 to 15 digits that it reads as themselves", () => {
+    const numberLike = fc.string({ unit: fc.constantFrom(...Array.from("+0123456789 ()-.\u00A0\u2011x")) });
+
+    fc.assert(
+      fc.property(fc.oneof(fc.string({ unit: "binary" }), numberLike), (text) => {
+        const digits = parsePhone(text);
+        if (digits === undefined) return;
+        expect(digits).toMatch(/^[1-9]\d{6,14}$/);
+        expect(parsePhone(digits)).toBe(digits);
+        expect(parsePhone(`+${digits}`)).toBe(digits);
+      }),
+    );
+  });
+
+  test("finds the same digits in every spelling", () => {
+    const digits = fc.stringMatching(/^[1-9]\d{6,14}$/);
+    const prefix = fc.constantFrom("", "+", "00", " +");
+    const separators = fc.array(fc.constantFrom("", "", " ", "-", ".", "(", ")", "\u00A0", "\u2011"), {
+      minLength: 15,
+      maxLength: 15,
+    });
+
+    fc.assert(
+      fc.property(digits, prefix, separators, (number, before, between) => {
+        const spelled = Array.from(number, (digit, index) => digit + (between[index] ?? "")).join("");
+        expect(parsePhone(before + spelled)).toBe(number);
+      }),
+    );
+  });
+});
+
+describe("isBsuid()", () => {
+  test.each([
+    ["US.13491208655302741918"],
+    ["US.ENT.506847293015824"],
+    ["GB.1"],
+    ["DE.aZ09"],
+    [`BR.${"9".repeat(128)}`],
+  ])("knows %j", (text) => {
+    expect(isBsuid(text)).toBe(true);
+  });
+
+  test.each([
+    [""],
+    ["US."],
+    ["US.ENT."],
+    ["us.1349"],
+    ["USA.1349"],
+    ["U.1349"],
+    ["US1349"],
+    ["US.13-49"],
+    ["US.13 49"],
+    ["US.1349\n"],
+    [" US.1349"],
+    ["foo_bar"],
+    ["US.ENT.ENT.1"],
+    [`BR.${"9".repeat(129)}`],
+    ["15551234567"],
+  ])("does not take %j for one", (text) => {
+    expect(isBsuid(text)).toBe(false);
+  });
+
+  test("nothing is both a phone number and a BSUID", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: fc.constantFrom(...Array.from("USENT.+0123456789 ")) }), (text) => {
+        expect(isBsuid(text) && parsePhone(text) !== undefined).toBe(false);
+      }),
+    );
+  });
+});
+
+describe("maskContact()", () => {
+  test.each([
+    ["15551234567", "+155…4567"],
+    ["123456789012345", "+1234567…2345"],
+    ["12345678", "+…5678"],
+    ["1234567", "+…"],
+    ["1", "+…"],
+    ["US.13491208655302741918", "US.1349…"],
+    ["US.ENT.506847293015824", "US.ENT.…"],
+  ])("shows %j as %j", (id, shown) => {
+    expect(maskContact(id)).toBe(shown);
+  });
+
+  test("hides at least four digits of a number, and all of a short one", () => {
+    fc.assert(
+      fc.property(fc.stringMatching(/^[1-9]\d{6,14}$/), (number) => {
+        const shown = maskContact(number).replace(/\D/g, "");
+        expect(number.length - shown.length).toBeGreaterThanOrEqual(4);
+      }),
+    );
+  });
+});
