@@ -5,6 +5,8 @@ if (major < 24) {
   process.stderr.write(`wa-poller needs Node 24 or newer: this is ${process.version}\n`);
   process.exitCode = 1;
 } else {
+  const { enableCompileCache } = await import("node:module");
+  enableCompileCache();
   const { main } = await import("./main.ts");
   await main();
 }

@@ -1,17 +1,21 @@
-import { pino } from "pino";
-import pretty from "pino-pretty";
+import { pino, type DestinationStream } from "pino";
 import type { Log } from "../src/log.ts";
 
-/** The daemon's log, on stderr: lines for people on a terminal, else JSON. */
-export function createLog({
-  level,
-  format,
-}: {
+export interface LogOptions {
   readonly level: string;
   readonly format: "pretty" | "json";
-}): Log {
-  const options = { level, base: null, redact: ["*.token", "*.apiKey", "*.api_key", "*.authorization"] };
-  if (format === "json") return pino(options, pino.destination({ dest: 2, sync: true }));
-  const style = { destination: 2, sync: true, ignore: "pid,hostname", translateTime: "SYS:HH:MM:ss" };
-  return pino(options, pretty(style));
+}
+
+/** The daemon's log, on stderr: lines for people on a terminal, else JSON. */
+export async function createLog({ level, format }: LogOptions): Promise<Log> {
+  const log: Log = pino(
+    { level, base: null, redact: ["*.token", "*.apiKey", "*.api_key", "*.authorization"] },
+    format === "json" ? pino.destination({ dest: 2, sync: true }) : await prettyStream(),
+  );
+  return log;
+}
+
+async function prettyStream(): Promise<DestinationStream> {
+  const { default: pretty } = await import("pino-pretty");
+  return pretty({ destination: 2, sync: true, ignore: "pid,hostname", translateTime: "SYS:HH:MM:ss" });
 }

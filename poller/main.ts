@@ -7,7 +7,6 @@ import { Store } from "../src/store/store.ts";
 import { VERSION } from "../src/version.ts";
 import { startBridge } from "./compose.ts";
 import { createLog } from "./log.ts";
-import { runSandbox } from "./sandbox.ts";
 
 interface Options {
   readonly config?: string;
@@ -45,12 +44,15 @@ export async function main(): Promise<void> {
 async function run({ config: file, sandbox, check }: Options): Promise<void> {
   const config = loadConfig({ env: process.env, file });
   if (check) return checkOnly(config);
-  const log = createLog({
+  const log = await createLog({
     level: sandbox && config.log.level === "info" ? "warn" : config.log.level,
     format: config.log.format ?? (process.stderr.isTTY ? "pretty" : "json"),
   });
   const signal = stopSignal(log);
-  if (sandbox) return runSandbox(config, { clock: systemClock, log }, process, signal);
+  if (sandbox) {
+    const { runSandbox } = await import("./sandbox.ts");
+    return runSandbox(config, { clock: systemClock, log }, process, signal);
+  }
   greet(config, log);
   await startBridge(config, { clock: systemClock, log }, signal);
 }

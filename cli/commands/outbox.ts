@@ -33,14 +33,9 @@ export async function retry(io: Io, options: Common & { readonly id: number }): 
       EXIT.failed,
       `Message #${options.id} is ${row.state}: only one that was given up can be tried again`,
     );
-  print(
-    io,
-    {
-      json: { id: options.id, state: "queued" },
-      text: `Message #${options.id} is queued; wa-poller sends it`,
-    },
-    options.json,
-  );
+  const next = DaemonLock.isHeld(dir) ? "wa-poller sends it now" : "it leaves when wa-poller runs";
+  const text = `Message #${options.id} is queued; ${next}`;
+  print(io, { json: { id: options.id, state: "queued" }, text }, options.json);
 }
 
 export async function drop(io: Io, options: Common & { readonly id: number }): Promise<void> {

@@ -77,16 +77,9 @@ async function deliver(
     io.signal,
   );
   const rows = () => ids.flatMap((id) => store.outbox.get(id) ?? []);
-  while (
-    rows().some((row) => row.state === "queued" || row.state === "sending") &&
-    !rows().some(isDoubtful)
-  ) {
+  while (!io.signal.aborted) {
     await deliverer.drain(contact);
-    const open = rows().filter((row) => row.state === "queued" || row.state === "sending");
-    if (io.signal.aborted || open.some((row) => row.code === "credentials" || row.code === "account")) break;
-    // The others wait behind the oldest.
-    const [oldest] = open;
-    if (oldest?.state === "queued" && Math.max(oldest.due_at, Date.now()) >= deadline) break;
+    if (isOver(rows(), deadline)) break;
     await systemClock.sleep(STEP_MS, io.signal).catch(() => {});
   }
   for (const row of rows())
@@ -99,8 +92,14 @@ async function deliver(
   return rows();
 }
 
-function isDoubtful(row: OutboxRow): boolean {
-  return row.state === "doubt";
+/** True when waiting longer changes nothing for the caller. */
+function isOver(rows: readonly OutboxRow[], deadline: number): boolean {
+  if (rows.some((row) => row.state === "doubt")) return true;
+  // The others wait behind the oldest.
+  const oldest = rows.find((row) => row.state === "queued" || row.state === "sending");
+  if (!oldest) return true;
+  if (oldest.code === "credentials" || oldest.code === "account") return true;
+  return oldest.state === "queued" && Math.max(oldest.due_at, Date.now()) >= deadline;
 }
 
 /** What of the text left and what did not; the caller is told so, and nothing of it may leave later. */

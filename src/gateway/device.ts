@@ -58,7 +58,10 @@ export class Device {
     }
     try {
       const { privateKey, token } = file.parse(JSON.parse(readFileSync(path, "utf8")));
-      return new Device(path, createPrivateKey(privateKey), token);
+      const key = createPrivateKey(privateKey);
+      if (key.asymmetricKeyType !== "ed25519")
+        throw new TypeError(`It is a key of type ${key.asymmetricKeyType}`);
+      return new Device(path, key, token);
     } catch (error) {
       throw new StateError(`The device key ${path} is damaged`, {
         cause: error,

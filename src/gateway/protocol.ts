@@ -90,6 +90,10 @@ const historyRow = z.looseObject({
   content: z.union([z.string(), z.array(contentPart)]).catch(""),
   idempotencyKey: z.string().optional().catch(undefined),
   stopReason: z.string().optional().catch(undefined),
+  provenance: z
+    .looseObject({ kind: z.string().optional().catch(undefined) })
+    .optional()
+    .catch(undefined),
   __openclaw: z
     .looseObject({
       runId: z.string().optional().catch(undefined),

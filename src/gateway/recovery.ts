@@ -12,7 +12,8 @@ export type Trace =
 
 /** A message is asked anew this often when its runs vanish; each try has a key of its own. */
 const MAX_KEYS = 3;
-const RESUME_NOTE = "[System] Your previous turn was interrupted";
+/** Who wrote the note by which a restarted gateway resumes a turn. No client with our rights can claim it. */
+const GATEWAY_ITSELF = "internal_system";
 
 /**
  * Finds a message in `chat.history`. Its rows carry the idempotency key: the user row as `<key>:user`, the answer as the
@@ -25,7 +26,7 @@ export function traceMessage(wamid: string, { messages, sessionInfo }: History):
     const asked = messages.findIndex((row) => row.idempotencyKey === `${key}:user`);
     const failed = messages.some((row) => row.idempotencyKey === `${key}:terminal-error`);
     if (asked === -1 && !failed && !active.has(key)) continue;
-    const runs = runsOf(key, messages.slice(asked + 1));
+    const runs = asked === -1 ? [key] : runsOf(key, messages.slice(asked + 1));
     if (runs.some((run) => active.has(run))) return { kind: "running" };
     const answer = findAnswer(messages, runs);
     if (answer !== undefined) return { kind: "answered", text: answer };
@@ -47,7 +48,7 @@ function runsOf(key: string, behind: readonly HistoryRow[]): string[] {
   const runs = [key];
   for (const row of behind) {
     if (row.role !== "user") continue;
-    if (!textOf(row).startsWith(RESUME_NOTE)) break;
+    if (row.provenance?.kind !== GATEWAY_ITSELF) break;
     if (row.idempotencyKey?.endsWith(":user")) runs.push(row.idempotencyKey.slice(0, -":user".length));
   }
   return runs;

@@ -29,11 +29,11 @@ export function turnRequest(
 }
 
 /**
- * OpenClaw obeys `/new`, `/reset`, `/skill-name` and `$skill-name` at the start of a message; an invisible space in
- * front makes it plain text. An empty message is refused, so it gets one too.
+ * OpenClaw obeys `/new`, `/reset`, `/skill-name` and `$skill-name` at the start of a message, and begins notes of its
+ * own with `[System]`; an invisible space in front makes it plain text. An empty message is refused, so it gets one too.
  */
 function neutralise(text: string): string {
-  return /^[\s\p{Cf}]*([/$]|$)/u.test(text) ? ZERO_WIDTH_SPACE + text : text;
+  return /^[\s\p{Cf}]*([/$]|\[system|$)/iu.test(text) ? ZERO_WIDTH_SPACE + text : text;
 }
 
 /** Goes into the system prompt, where no sender can write; the name is the one part that a sender chooses. */
@@ -56,10 +56,14 @@ function describeSender(message: Inbound, role: string): string {
 
 /** Letters, digits, marks, emoji and quiet punctuation on one line: nothing that could look like a tag of ours. */
 export function cleanName(name: string): string {
-  return name
-    .normalize("NFC")
-    .replace(/[^\p{L}\p{M}\p{N}\p{Emoji_Presentation}\u200D .,'’&+-]+/gu, " ")
-    .replace(/\s+/g, " ")
-    .trim()
-    .slice(0, MAX_NAME_CHARS);
+  return (
+    name
+      .normalize("NFC")
+      .replace(/[^\p{L}\p{M}\p{N}\p{Emoji_Presentation}\u200D .,'’&+-]+/gu, " ")
+      .replace(/\s+/g, " ")
+      .trim()
+      .slice(0, MAX_NAME_CHARS)
+      // The cut may have left half of a character.
+      .replace(/[\uD800-\uDBFF]$/, "")
+  );
 }

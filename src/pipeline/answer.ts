@@ -2,7 +2,7 @@ import type { Clock } from "../clock.ts";
 import { describeError, GatewayError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { contactId, maskContact, type Identity, type Inbound, type Passive } from "../message.ts";
-import type { Guard } from "./guard.ts";
+import type { Guard, Verdict } from "./guard.ts";
 import type { Lanes } from "./lanes.ts";
 import type { Accepted } from "./receive.ts";
 import { visibleText } from "./reply.ts";
@@ -40,14 +40,14 @@ export interface NewOutgoing {
 export interface Settled {
   readonly state: "answered" | "silent" | "failed" | "denied" | "limited" | "stale" | Passive;
   readonly replies: readonly NewOutgoing[];
+  /** The replies tell of a refusal, which the person hears at most once in this time. */
+  readonly noticePeriodMs?: number;
 }
 
 export interface Settlement {
   /** Undefined when it is settled already. */
   question(seq: number): Promise<Question | undefined>;
   settle(seq: number, settled: Settled, now: number): Promise<void>;
-  /** Remembers that the person is told of a refusal; false when that was done within the period. */
-  noteDenial(contact: string, now: number, periodMs: number): Promise<boolean>;
 }
 
 export interface AnswerOptions {
@@ -96,10 +96,15 @@ export class Answerer {
   }
 
   async #answer(seq: number, replayed: boolean): Promise<void> {
-    const { clock, log } = this.#parts;
+    const { inbox, guard, clock, log } = this.#parts;
+    // Judged once, however often storing the answer has to be tried: the guard counts.
+    let verdict: Verdict | undefined;
     for (let again = replayed; !this.#signal.aborted; again = true) {
       try {
-        return await this.#settle(seq, again);
+        const question = await inbox.question(seq);
+        if (!question) return;
+        if (!this.#isStale(question)) verdict ??= guard.check(question.from, question.sentAt);
+        return await this.#settle(question, verdict, again);
       } catch (error) {
         // Stopping: the message stays pending, and the next start goes on with it.
         if (this.#signal.aborted) return;
@@ -109,40 +114,36 @@ export class Answerer {
     }
   }
 
-  async #settle(seq: number, replayed: boolean): Promise<void> {
+  #isStale({ sentAt }: Question): boolean {
+    const { answerFrom, maxAgeMs } = this.#options;
+    return sentAt < answerFrom || sentAt < this.#parts.clock.now() - maxAgeMs;
+  }
+
+  async #settle(question: Question, verdict: Verdict | undefined, replayed: boolean): Promise<void> {
     const { inbox, clock } = this.#parts;
-    const question = await inbox.question(seq);
-    if (!question) return;
-    const settled = await this.#decide(question, replayed);
-    await inbox.settle(seq, settled, clock.now());
+    const settled = await this.#decide(question, verdict, replayed);
+    await inbox.settle(question.seq, settled, clock.now());
     this.#report(question, settled);
     if (settled.replies.length > 0) this.#parts.deliver(contactId(question.from));
   }
 
-  async #decide(question: Question, replayed: boolean): Promise<Settled> {
-    const { answerFrom, maxAgeMs } = this.#options;
-    const now = this.#parts.clock.now();
-    if (question.sentAt < answerFrom || question.sentAt < now - maxAgeMs)
-      return { state: "stale", replies: [] };
-    const verdict = this.#parts.guard.check(question.from, question.sentAt);
-    switch (verdict.kind) {
+  /** Without a verdict the message is too old to be judged. */
+  async #decide(question: Question, verdict: Verdict | undefined, replayed: boolean): Promise<Settled> {
+    const { denyMessage, limitMessage } = this.#options;
+    switch (verdict?.kind) {
+      case undefined:
+        return { state: "stale", replies: [] };
       case "deny":
-        return { state: "denied", replies: await this.#denial(question, now) };
-      case "limit":
         return {
-          state: "limited",
-          replies: verdict.first ? this.#notice(question, this.#options.limitMessage) : [],
+          state: "denied",
+          replies: this.#notice(question, denyMessage),
+          noticePeriodMs: DENIAL_PERIOD_MS,
         };
+      case "limit":
+        return { state: "limited", replies: verdict.first ? this.#notice(question, limitMessage) : [] };
       case "allow":
         return this.#ask({ message: question, role: verdict.role, session: verdict.session, replayed });
     }
-  }
-
-  async #denial(question: Question, now: number): Promise<readonly NewOutgoing[]> {
-    const { denyMessage } = this.#options;
-    if (denyMessage === "") return [];
-    const first = await this.#parts.inbox.noteDenial(contactId(question.from), now, DENIAL_PERIOD_MS);
-    return first ? this.#notice(question, denyMessage) : [];
   }
 
   async #ask(turn: Turn): Promise<Settled> {

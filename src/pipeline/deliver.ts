@@ -23,6 +23,8 @@ export type SendOutcome =
   | {
       readonly kind: "later";
       readonly scope: "person" | "all";
+      /** Tries that it is worth; without, until the message is 24 hours old. */
+      readonly maxTries?: number | undefined;
       readonly afterMs?: number | undefined;
       readonly error: string;
     }
@@ -55,8 +57,12 @@ export interface Sender {
 /** A row of the outbox in our hands. */
 export interface Claim extends Outgoing {
   readonly id: number;
+  readonly by: string;
+  readonly claimedAt: number;
   /** This try included. */
   readonly attempts: number;
+  /** Tries of unknown outcome. */
+  readonly doubts: number;
   readonly createdAt: number;
   /** When the try began whose outcome is unknown; undefined for a row that is to be sent now. */
   readonly doubtfulSince: number | undefined;
@@ -70,10 +76,10 @@ export interface Reason {
 export interface Outbox {
   /** The person's oldest open row, if it is due and nobody else has it. */
   claim(contact: string, by: string, now: number): Promise<Claim | undefined>;
-  accepted(id: number, wamid: string, now: number): Promise<void>;
-  retryAt(id: number, dueAt: number, reason: Reason): Promise<void>;
-  doubtUntil(id: number, dueAt: number, error: string): Promise<void>;
-  dead(id: number, reason: Reason, now: number): Promise<void>;
+  accepted(claim: Claim, wamid: string, now: number): Promise<void>;
+  retryAt(claim: Claim, dueAt: number, reason: Reason): Promise<void>;
+  doubtUntil(claim: Claim, dueAt: number, error: string): Promise<void>;
+  dead(claim: Claim, reason: Reason, now: number): Promise<void>;
   isKnown(wamid: string): Promise<boolean>;
   dueContacts(now: number): Promise<readonly string[]>;
 }
@@ -98,6 +104,7 @@ const RETRY: Backoff = { firstMs: 1000, maxMs: 300_000 };
 const PAIR: Backoff = { firstMs: 1000, maxMs: 300_000, factor: 4 };
 const BLOCKED: Backoff = { firstMs: 30_000, maxMs: 600_000 };
 const LOOK: Backoff = { firstMs: 2000, maxMs: 60_000 };
+const MIN_PAUSE_MS = 500;
 /** Tries of unknown outcome before a person has to decide. */
 const MAX_DOUBTS = 5;
 /** WhatsApp closes the reply window after 24 h; what is still queued then can not be sent as it is. */
@@ -124,10 +131,14 @@ export class Deliverer {
 
   /** Scans for due rows until the signal aborts. `wake` makes it prompt. */
   async run(): Promise<void> {
-    const { outbox, clock } = this.#parts;
+    const { outbox, clock, log } = this.#parts;
     while (!this.#signal.aborted) {
-      if (clock.now() >= this.#closedUntil)
-        for (const contact of await outbox.dueContacts(clock.now())) this.wake(contact);
+      try {
+        if (clock.now() >= this.#closedUntil)
+          for (const contact of await outbox.dueContacts(clock.now())) this.wake(contact);
+      } catch (error) {
+        log.error({ err: error }, "outbox not read, will try again");
+      }
       await clock.sleep(SCAN_MS, this.#signal).catch(() => {});
     }
   }
@@ -182,18 +193,19 @@ export class Deliverer {
   async #record(claim: Claim, outcome: SendOutcome): Promise<void> {
     const { outbox, clock } = this.#parts;
     const now = clock.now();
+    // Anything else that WhatsApp said shows that the key works.
+    if (outcome.kind !== "blocked" && outcome.kind !== "unknown") this.#blocks = 0;
     switch (outcome.kind) {
       case "accepted":
-        this.#blocks = 0;
-        return outbox.accepted(claim.id, outcome.wamid, now);
+        return outbox.accepted(claim, outcome.wamid, now);
       case "refused":
-        return outbox.dead(claim.id, outcome, now);
+        return outbox.dead(claim, outcome, now);
       case "later":
         return this.#postpone(claim, outcome);
       case "blocked":
         return this.#block(claim, outcome);
       case "unknown":
-        return outbox.doubtUntil(claim.id, now + this.#nextLookMs(0), outcome.error);
+        return outbox.doubtUntil(claim, now + this.#nextLookMs(0), outcome.error);
     }
   }
 
@@ -201,19 +213,29 @@ export class Deliverer {
     const { outbox, clock } = this.#parts;
     const now = clock.now();
     if (now - claim.createdAt > GIVE_UP_MS)
-      return outbox.dead(claim.id, { error: `Given up after 24 hours: ${outcome.error}` }, now);
-    const delayMs = outcome.afterMs ?? backoffMs(claim.attempts, outcome.scope === "all" ? RETRY : PAIR);
-    if (outcome.scope === "all") this.#closedUntil = now + delayMs;
-    return outbox.retryAt(claim.id, now + delayMs, { error: outcome.error });
+      return outbox.dead(claim, { error: `Given up after 24 hours: ${outcome.error}` }, now);
+    if (claim.attempts >= (outcome.maxTries ?? Number.POSITIVE_INFINITY))
+      return outbox.dead(claim, { error: `Given up after ${claim.attempts} tries: ${outcome.error}` }, now);
+    const pace = outcome.scope === "all" ? RETRY : PAIR;
+    const delayMs =
+      outcome.afterMs === undefined
+        ? backoffMs(claim.attempts, pace)
+        : Math.max(outcome.afterMs, MIN_PAUSE_MS);
+    if (outcome.scope === "all") this.#close(now + delayMs);
+    return outbox.retryAt(claim, now + delayMs, { error: outcome.error });
+  }
+
+  #close(until: number): void {
+    this.#closedUntil = Math.max(this.#closedUntil, until);
   }
 
   /** Keeps the queue and knocks again now and then; says so once, not every time. */
   async #block(claim: Claim, { code, error, hint }: SendOutcome & { kind: "blocked" }): Promise<void> {
     const { outbox, clock, log } = this.#parts;
     const delayMs = backoffMs(++this.#blocks, BLOCKED);
-    this.#closedUntil = clock.now() + delayMs;
+    this.#close(clock.now() + delayMs);
     if (this.#blocks === 1) log.error({ reason: error, hint }, "sending stopped, messages are kept");
-    return outbox.retryAt(claim.id, clock.now() + delayMs, { code, error: `${error}; ${hint}` });
+    return outbox.retryAt(claim, clock.now() + delayMs, { code, error: `${error}; ${hint}` });
   }
 
   /** Decides on a send of unknown outcome by looking it up: it is repeated only when it is known not to have left. */
@@ -224,21 +246,25 @@ export class Deliverer {
     const fields = { outbox: claim.id, to: maskContact(contact), ageMs: now - sinceMs };
     if (sighting.kind === "found") {
       log.info({ ...fields, wamid: sighting.wamid }, "send of unknown outcome was accepted");
-      return outbox.accepted(claim.id, sighting.wamid, now);
+      return outbox.accepted(claim, sighting.wamid, now);
     }
-    if (sighting.kind === "unclear") return outbox.doubtUntil(claim.id, now + LOOK.maxMs / 4, sighting.error);
+    if (sighting.kind === "unclear") {
+      if (now - sinceMs < GIVE_UP_MS) return outbox.doubtUntil(claim, now + LOOK.maxMs / 4, sighting.error);
+      log.error(fields, "outcome still unknown after 24 hours, given up");
+      return outbox.dead(claim, { error: `Outcome unknown after 24 hours: ${sighting.error}` }, now);
+    }
     if (now - sinceMs < this.#options.settleMs)
       return outbox.doubtUntil(
-        claim.id,
+        claim,
         now + this.#nextLookMs(now - sinceMs),
         "Outcome unknown, being looked up",
       );
-    if (claim.attempts >= MAX_DOUBTS) {
+    if (claim.doubts >= MAX_DOUBTS) {
       log.error(fields, "outcome unknown too often, given up");
-      return outbox.dead(claim.id, { error: `Outcome unknown ${MAX_DOUBTS} times` }, now);
+      return outbox.dead(claim, { error: `Outcome unknown ${MAX_DOUBTS} times` }, now);
     }
     log.info(fields, "send of unknown outcome did not leave, sending again");
-    return outbox.retryAt(claim.id, now, { error: "Did not leave at the last try" });
+    return outbox.retryAt(claim, now, { error: "Did not leave at the last try" });
   }
 
   /** Looks thin out with age, and one falls right after `settleMs`. */

@@ -9,11 +9,10 @@ export class Lanes {
   readonly #ready = new Set<string>();
   #running = 0;
   #open = true;
-  #idle = Promise.withResolvers<void>();
+  #idleWaiters: (() => void)[] = [];
 
   constructor(maxParallel: number) {
     this.#maxParallel = maxParallel;
-    this.#idle.resolve();
   }
 
   /** Tasks that run now. */
@@ -42,7 +41,10 @@ export class Lanes {
 
   /** Resolves when no task runs and, unless closed, none waits. */
   async idle(): Promise<void> {
-    await this.#idle.promise;
+    if (this.#running === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#idleWaiters.push(resolve);
+    await promise;
   }
 
   #startReady(): void {
@@ -57,7 +59,7 @@ export class Lanes {
     const lane = this.#waiting.get(key);
     const task = lane?.shift();
     if (!lane || !task) return;
-    if (this.#running++ === 0) this.#idle = Promise.withResolvers<void>();
+    this.#running++;
     try {
       await task();
     } finally {
@@ -65,7 +67,7 @@ export class Lanes {
       if (lane.length > 0 && this.#open) this.#ready.add(key);
       else this.#waiting.delete(key);
       this.#startReady();
-      if (this.#running === 0) this.#idle.resolve();
+      if (this.#running === 0) for (const resolve of this.#idleWaiters.splice(0)) resolve();
     }
   }
 }

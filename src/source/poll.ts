@@ -43,6 +43,10 @@ export interface PollState {
 const OVERLAP_MS = 600_000;
 /** Rows held in memory at most; a longer backlog is read in shorter spans of time. */
 const MAX_ROWS = 5000;
+/** A span of time is not halved below this: what is in it is read whole. */
+const MIN_SPAN_MS = 2000;
+/** A clock, theirs or ours, that is further ahead is wrong. */
+const CLOCK_TRUST_MS = 86_400_000;
 /** After a message the next is likely: poll faster for this long. */
 const LIVELY_MS = 120_000;
 const LIVELY_FACTOR = 10;
@@ -88,16 +92,18 @@ export class PollSource implements Source {
   /** One look at everything since the cursor. */
   async #poll(accept: Accept, signal: AbortSignal): Promise<void> {
     const { cursors, clock } = this.#parts;
-    const cursor = (await cursors.cursor(this.name)) ?? this.#options.firstSince;
+    const stored = (await cursors.cursor(this.name)) ?? this.#options.firstSince;
+    // A clock that was wrong once must not blind us: nothing is stored in the future.
+    const cursor = Math.min(stored, clock.now() + CLOCK_TRUST_MS);
     const reached = await this.#read({ since: cursor - OVERLAP_MS }, accept, signal);
-    await cursors.moveCursor(this.name, Math.max(cursor, reached), clock.now());
+    await cursors.moveCursor(this.name, reached, clock.now());
   }
 
   /** Stores one span of time and returns the provider's clock when the look began. */
   async #read(span: Span, accept: Accept, signal: AbortSignal): Promise<number> {
     const { rows, serverTime, isWhole } = await this.#collect(span, signal);
     const until = span.until ?? serverTime;
-    if (!isWhole && until - span.since > 2000) {
+    if (!isWhole) {
       // Newest come first, so the far end was not reached: take the older half whole, then the younger.
       const middle = Math.floor((span.since + until) / 2);
       const reached = await this.#read({ since: span.since, until: middle }, accept, signal);
@@ -123,8 +129,8 @@ export class PollSource implements Source {
       // A cursor that comes again would lead round in a circle.
       if (after === undefined || page.rows.length === 0 || seen.has(after))
         return { rows, serverTime, isWhole: true };
-      if (rows.length >= MAX_ROWS)
-        return { rows, serverTime, isWhole: span.until !== undefined && span.until - span.since <= 2000 };
+      const canHalve = (span.until ?? serverTime) - span.since > MIN_SPAN_MS;
+      if (rows.length >= MAX_ROWS && canHalve) return { rows, serverTime, isWhole: false };
       seen.add(after);
       if (api.rate.isLow(clock.now())) await clock.sleep(PAGE_MS, signal);
     }

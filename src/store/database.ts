@@ -20,6 +20,7 @@ export class Database implements Disposable {
   readonly #sqlite: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
   #jobs: Job[] = [];
+  #isClosed = false;
 
   constructor(path: string) {
     this.#sqlite = new DatabaseSync(path, { timeout: 5000 });
@@ -63,6 +64,7 @@ export class Database implements Disposable {
 
   /** Runs `change` in a transaction and resolves with its result after the commit. When it throws, only its own changes are undone. */
   async write<T>(change: () => T): Promise<T> {
+    if (this.#isClosed) throw new StateError("The state file is closed");
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     let result: T;
     this.#jobs.push({
@@ -78,6 +80,7 @@ export class Database implements Disposable {
 
   [Symbol.dispose](): void {
     this.#flush();
+    this.#isClosed = true;
     this.#statements.clear();
     this.#sqlite.close();
   }

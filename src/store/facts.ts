@@ -29,9 +29,15 @@ export class SqliteFacts implements Cursors {
     return fact && Number(fact.value);
   }
 
-  /** Never moves back. */
+  /** Never moves back, unless it is a day ahead of everybody: then a clock was wrong. */
   async moveCursor(source: string, to: number, now: number): Promise<void> {
-    const at = await this.cursor(source);
-    if (at === undefined || to > at) await this.set(`cursor.${source}`, String(Math.floor(to)), now);
+    await this.#db.write(() =>
+      this.#db.run(
+        `INSERT INTO fact (name, value, changed_at) VALUES (:name, :to, :now)
+         ON CONFLICT (name) DO UPDATE SET changed_at = excluded.changed_at,
+           value = CASE WHEN CAST(value AS INTEGER) BETWEEN :to AND :to + 86400000 THEN value ELSE excluded.value END`,
+        { name: `cursor.${source}`, to: Math.floor(to), now },
+      ),
+    );
   }
 }

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, statSync } from "node:fs";
+import { chmodSync, closeSync, mkdirSync, openSync, statSync } from "node:fs";
 import { StateError } from "../errors.ts";
 
 /**
@@ -16,5 +16,18 @@ export function prepareFolder(folder: string): void {
       cause: error,
       hint: "set state.dir (KAPSO_STATE_DIR) to a folder that this user owns",
     });
+  }
+}
+
+/**
+ * Makes the file if it is not there, and closes it to others. An existing one is not opened: closing it would drop the
+ * locks that this process holds on it (https://sqlite.org/howtocorrupt.html, 2.2).
+ */
+export function prepareFile(path: string): void {
+  try {
+    closeSync(openSync(path, "wx", 0o600));
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+    if ((statSync(path).mode & 0o077) !== 0) chmodSync(path, 0o600);
   }
 }

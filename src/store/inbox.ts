@@ -84,25 +84,16 @@ export class SqliteInbox implements Inbox, Settlement {
   }
 
   /** One transaction: the message is settled and its answer queued, or neither. Settling twice changes nothing. */
-  async settle(seq: number, { state, replies }: Settled, now: number): Promise<void> {
+  async settle(seq: number, { state, replies, noticePeriodMs }: Settled, now: number): Promise<void> {
     await this.#db.write(() => {
       const changed = this.#db.run(
         "UPDATE inbox SET state = :state, settled_at = :now WHERE seq = :seq AND state = 'pending'",
         { seq, state, now },
       );
-      if (changed === 1) insertOutgoing(this.#db, replies, { inboxSeq: seq, now });
+      if (changed === 0 || replies.length === 0) return;
+      if (noticePeriodMs !== undefined && !this.#noteNotice(seq, now, noticePeriodMs)) return;
+      insertOutgoing(this.#db, replies, { inboxSeq: seq, now });
     });
-  }
-
-  /** Marks that the person was told of the refusal; false when that happened within `periodMs`. */
-  async noteDenial(contact: string, now: number, periodMs: number): Promise<boolean> {
-    return this.#db.write(
-      () =>
-        this.#db.run(
-          "UPDATE contact SET denied_at = :now WHERE id = :contact AND (denied_at IS NULL OR denied_at <= :before)",
-          { contact, now, before: now - periodMs },
-        ) === 1,
-    );
   }
 
   /** Rows by state, for `wa-cli status`. */
@@ -121,6 +112,16 @@ export class SqliteInbox implements Inbox, Settlement {
 
   quarantined(): number {
     return Number(this.#db.get("SELECT count(*) AS n FROM quarantine")?.["n"] ?? 0);
+  }
+
+  /** Remembers that the person is told of a refusal; false when that was done within the period. */
+  #noteNotice(seq: number, now: number, periodMs: number): boolean {
+    const changed = this.#db.run(
+      `UPDATE contact SET denied_at = :now
+       WHERE id = (SELECT contact FROM inbox WHERE seq = :seq) AND (denied_at IS NULL OR denied_at <= :before)`,
+      { seq, now, before: now - periodMs },
+    );
+    return changed === 1;
   }
 
   #insert(message: Inbound, source: string, now: number): Accepted[] {

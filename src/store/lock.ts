@@ -1,7 +1,6 @@
-import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { prepareFolder } from "./folder.ts";
+import { prepareFile, prepareFolder } from "./folder.ts";
 
 /**
  * A lock that the operating system releases when its process dies, `kill -9` included: an open exclusive transaction
@@ -18,7 +17,7 @@ export class DaemonLock implements Disposable {
   static tryAcquire(folder: string): DaemonLock | undefined {
     prepareFolder(folder);
     const path = join(folder, "daemon.lock");
-    closeSync(openSync(path, "a", 0o600));
+    prepareFile(path);
     const holder = new DatabaseSync(path, { timeout: 0 });
     try {
       holder.exec("BEGIN EXCLUSIVE");

@@ -19,9 +19,11 @@ const row = z.object({
   tracking_id: z.string(),
   state: z.enum(["queued", "sending", "doubt", "accepted", "dead"]),
   attempts: z.int(),
+  doubts: z.int(),
   due_at: z.int(),
   claimed_by: z.string().nullable(),
   claimed_at: z.int().nullable(),
+  doubtful_since: z.int().nullable(),
   wamid: z.string().nullable(),
   code: z.string().nullable(),
   error: z.string().nullable(),
@@ -90,31 +92,40 @@ export class SqliteOutbox implements Outbox {
     return this.#db.write(() => this.#claim(contact, by, now));
   }
 
-  async accepted(id: number, wamid: string, now: number): Promise<void> {
-    await this.#update(
-      id,
-      "state = 'accepted', wamid = :wamid, code = NULL, error = NULL, settled_at = :now",
+  /** True whoever has the row by now: it left. */
+  async accepted({ id }: Claim, wamid: string, now: number): Promise<void> {
+    await this.#db.write(() =>
+      this.#db.run(
+        `UPDATE outbox SET state = 'accepted', wamid = :wamid, code = NULL, error = NULL, settled_at = :now
+         WHERE id = :id AND state != 'accepted'`,
+        { id, wamid, now },
+      ),
+    );
+  }
+
+  async retryAt(claim: Claim, dueAt: number, { code = null, error }: Reason): Promise<void> {
+    await this.#release(
+      claim,
+      "state = 'queued', due_at = :dueAt, doubtful_since = NULL, code = :code, error = :error",
       {
-        wamid,
-        now,
+        dueAt,
+        code,
+        error,
       },
     );
   }
 
-  async retryAt(id: number, dueAt: number, { code = null, error }: Reason): Promise<void> {
-    await this.#update(id, "state = 'queued', due_at = :dueAt, code = :code, error = :error", {
-      dueAt,
-      code,
-      error,
-    });
-  }
-
-  async doubtUntil(id: number, dueAt: number, error: string): Promise<void> {
-    await this.#update(id, "state = 'doubt', due_at = :dueAt, error = :error", { dueAt, error });
+  async doubtUntil(claim: Claim, dueAt: number, error: string): Promise<void> {
+    await this.#release(
+      claim,
+      `state = 'doubt', due_at = :dueAt, error = :error, doubts = doubts + (doubtful_since IS NULL),
+       doubtful_since = coalesce(doubtful_since, claimed_at)`,
+      { dueAt, error },
+    );
   }
 
   /** Gives up this row and the later parts of the same answer, and keeps them for `wa-cli outbox`. */
-  async dead(id: number, { code = null, error }: Reason, now: number): Promise<void> {
+  async dead({ id }: Claim, { code = null, error }: Reason, now: number): Promise<void> {
     await this.#db.write(() => {
       this.#db.run(
         "UPDATE outbox SET state = 'dead', code = :code, error = :error, settled_at = :now WHERE id = :id AND state != 'accepted'",
@@ -132,7 +143,8 @@ export class SqliteOutbox implements Outbox {
   async recover(by: string, now: number): Promise<number> {
     return this.#db.write(() =>
       this.#db.run(
-        `UPDATE outbox SET state = 'doubt', due_at = :now, error = 'The program stopped while sending'
+        `UPDATE outbox SET state = 'doubt', due_at = :now, doubts = doubts + (doubtful_since IS NULL),
+           doubtful_since = coalesce(doubtful_since, claimed_at), error = 'The program stopped while sending'
          WHERE state = 'sending' AND claimed_by = :by`,
         { by, now },
       ),
@@ -168,7 +180,7 @@ export class SqliteOutbox implements Outbox {
     return this.#db.write(
       () =>
         this.#db.run(
-          `UPDATE outbox SET state = 'queued', due_at = :now, attempts = 0, code = NULL, error = NULL, settled_at = NULL
+          `UPDATE outbox SET state = 'queued', due_at = :now, attempts = 0, doubts = 0, doubtful_since = NULL, code = NULL, error = NULL, settled_at = NULL
            WHERE state = 'dead' AND id >= :id AND batch = (SELECT batch FROM outbox WHERE id = :id AND state = 'dead')`,
           { id, now },
         ) > 0,
@@ -201,33 +213,41 @@ export class SqliteOutbox implements Outbox {
     );
     if (!found) return undefined;
     const head = row.parse(found);
-    if (head.state === "sending") {
-      if ((head.claimed_at ?? 0) > now - CLAIM_MS) return undefined;
-      this.#db.run("UPDATE outbox SET state = 'doubt', due_at = :now WHERE id = :id", { id: head.id, now });
-      return toClaim({ ...head, state: "doubt" }, now);
-    }
-    if (head.due_at > now) return undefined;
-    if (head.state === "doubt") return toClaim(head, now);
+    const isStale = head.state === "sending" && (head.claimed_at ?? 0) <= now - CLAIM_MS;
+    if (isStale) head.doubtful_since ??= head.claimed_at;
+    else if (head.state === "sending" || head.due_at > now) return undefined;
+    if (head.doubtful_since === null) head.attempts++;
     this.#db.run(
-      `UPDATE outbox SET state = 'sending', attempts = attempts + 1, claimed_by = :by, claimed_at = :now WHERE id = :id`,
-      { id: head.id, by, now },
+      `UPDATE outbox SET state = 'sending', attempts = :attempts, claimed_by = :by, claimed_at = :now,
+         doubtful_since = :doubtfulSince, doubts = doubts + (:isStale AND doubtful_since IS NULL) WHERE id = :id`,
+      {
+        id: head.id,
+        attempts: head.attempts,
+        by,
+        now,
+        doubtfulSince: head.doubtful_since,
+        isStale: isStale ? 1 : 0,
+      },
     );
-    return toClaim({ ...head, attempts: head.attempts + 1, claimed_at: now }, now);
+    return toClaim(head, by, now);
   }
 
-  async #update(id: number, set: string, parameters: Parameters): Promise<void> {
+  /** Lets go of a claim. Nothing happens when somebody else has the row by now. */
+  async #release({ id, by, claimedAt }: Claim, set: string, parameters: Parameters): Promise<void> {
     await this.#db.write(() =>
-      this.#db.run(`UPDATE outbox SET ${set} WHERE id = :id AND state IN ('sending', 'doubt')`, {
-        id,
-        ...parameters,
-      }),
+      this.#db.run(
+        `UPDATE outbox SET ${set} WHERE id = :id AND state = 'sending' AND claimed_by = :by AND claimed_at = :claimedAt`,
+        { id, by, claimedAt, ...parameters },
+      ),
     );
   }
 }
 
-function toClaim(head: OutboxRow, now: number): Claim {
+function toClaim(head: OutboxRow, by: string, claimedAt: number): Claim {
   return {
     id: head.id,
+    by,
+    claimedAt,
     to: {
       ...(head.phone !== null && { phone: head.phone }),
       ...(head.bsuid !== null && { bsuid: head.bsuid }),
@@ -235,7 +255,8 @@ function toClaim(head: OutboxRow, now: number): Claim {
     text: head.text,
     trackingId: head.tracking_id,
     attempts: head.attempts,
+    doubts: head.doubts,
     createdAt: head.created_at,
-    doubtfulSince: head.state === "doubt" ? (head.claimed_at ?? now) : undefined,
+    doubtfulSince: head.doubtful_since ?? undefined,
   };
 }

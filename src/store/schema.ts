@@ -40,9 +40,13 @@ export const MIGRATIONS: readonly string[] = [
     -- queued, sending, doubt, accepted, dead
     state       TEXT NOT NULL,
     attempts    INTEGER NOT NULL DEFAULT 0,
+    doubts      INTEGER NOT NULL DEFAULT 0,
     due_at      INTEGER NOT NULL,
+    -- who works on the row in state sending, and since when
     claimed_by  TEXT,
     claimed_at  INTEGER,
+    -- when the try began whose outcome is unknown
+    doubtful_since INTEGER,
     wamid       TEXT,
     code        TEXT,
     error       TEXT,

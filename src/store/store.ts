@@ -1,9 +1,9 @@
-import { closeSync, existsSync, openSync, renameSync, statSync } from "node:fs";
+import { existsSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describeError, StateError } from "../errors.ts";
 import { Database } from "./database.ts";
 import { SqliteFacts } from "./facts.ts";
-import { prepareFolder } from "./folder.ts";
+import { prepareFile, prepareFolder } from "./folder.ts";
 import { SqliteInbox } from "./inbox.ts";
 import { SqliteOutbox } from "./outbox.ts";
 import { MIGRATIONS } from "./schema.ts";
@@ -85,7 +85,7 @@ export class Store implements Disposable {
 function openDatabase(path: string, check: boolean): Database {
   const isNew = !existsSync(path);
   // Made before SQLite opens it: its -wal and -shm files take over the mode of this one.
-  closeSync(openSync(path, "a", 0o600));
+  prepareFile(path);
   const db = new Database(path);
   try {
     if (!isNew && check && !db.isSound()) throw new DamageError("SQLite's quick_check found damage");

@@ -50,6 +50,9 @@ const MAX_PAGE_BYTES = 16_777_216;
 /** Pages of our own messages that are searched for one of unknown outcome. */
 const MAX_SEARCH_PAGES = 20;
 const CLOCK_MARGIN_MS = 10_000;
+const MAX_SKEW_MS = 86_400_000;
+/** A send takes effect within this, whenever its answer is lost. */
+const EFFECT_MS = 120_000;
 
 const sendAnswer = z.looseObject({ messages: z.array(z.looseObject({ id: z.string().min(1) })).min(1) });
 
@@ -126,10 +129,11 @@ export class CloudApi implements Sender, Receipts {
     signal: AbortSignal,
   ): Promise<Sighting> {
     const since = sinceMs + this.#skewMs - CLOCK_MARGIN_MS;
+    const until = since + CLOCK_MARGIN_MS + EFFECT_MS;
     try {
       let after: string | undefined;
       for (let pages = 0; pages < MAX_SEARCH_PAGES; pages++) {
-        const page = await this.list({ direction: "outbound", since, after }, signal);
+        const page = await this.list({ direction: "outbound", since, until, after }, signal);
         for (const sent of page.rows.map(readSentText))
           if (
             sent &&
@@ -228,7 +232,8 @@ export class CloudApi implements Sender, Receipts {
   #note({ headers }: HttpResponse): void {
     const now = this.#clock.now();
     const date = Date.parse(headers.get("date") ?? "");
-    if (Number.isFinite(date)) this.#skewMs = date - now;
+    // A clock that is a day ahead would take the cursor of polling with it.
+    if (Number.isFinite(date) && date - now < MAX_SKEW_MS) this.#skewMs = date - now;
     this.rate.note(headers.get("x-ratelimit-limit"), headers.get("x-ratelimit-remaining"), now);
   }
 }
@@ -241,9 +246,10 @@ function address({
   return phone === undefined ? { recipient: bsuid } : { to: `+${phone}` };
 }
 
-/** Some countries spell a number in two ways that differ in front, so the end decides. */
+/** Some countries spell a number in two ways that differ behind the country code, so that and the end decide. */
 function isSame(a: Identity, b: Identity): boolean {
-  if (a.phone !== undefined && b.phone !== undefined) return a.phone.slice(-8) === b.phone.slice(-8);
+  if (a.phone !== undefined && b.phone !== undefined)
+    return a.phone.slice(0, 2) === b.phone.slice(0, 2) && a.phone.slice(-8) === b.phone.slice(-8);
   return a.bsuid !== undefined && a.bsuid === b.bsuid;
 }
 

@@ -8,6 +8,7 @@ export interface Content {
 }
 
 const word = z.string().optional().catch(undefined);
+const degrees = z.union([z.number(), z.string().regex(/^-?\d+(\.\d+)?$/)]);
 const media = z.looseObject({
   caption: word,
   filename: word,
@@ -22,7 +23,7 @@ const bodies = z.looseObject({
   document: media.optional().catch(undefined),
   sticker: media.optional().catch(undefined),
   location: z
-    .looseObject({ latitude: z.coerce.number(), longitude: z.coerce.number(), name: word, address: word })
+    .looseObject({ latitude: degrees, longitude: degrees, name: word, address: word })
     .optional()
     .catch(undefined),
   contacts: z

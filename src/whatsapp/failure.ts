@@ -8,6 +8,7 @@ interface Verdict {
   readonly kind: Failure["kind"];
   readonly scope?: "person" | "all";
   readonly afterMs?: number;
+  readonly maxTries?: number;
   readonly hint?: string;
   readonly what?: "credentials" | "account";
 }
@@ -40,7 +41,8 @@ const REGISTRATION = blocked(
 const BY_CODE = new Map<number, Verdict>([
   ...codes([0, 190], TOKEN),
   ...codes([3, 10, 131005, ...range(200, 299)], RIGHTS),
-  ...codes([2, 131016, 133004, 1], LATER),
+  ...codes([2, 131016, 133004], LATER),
+  ...codes([1], { kind: "later", scope: "person", maxTries: 3 }),
   ...codes([131057], { ...LATER, afterMs: 60_000 }),
   ...codes([4, 80007], { ...LATER, afterMs: 300_000 }),
   ...codes([130429, 131208], LATER),
@@ -65,7 +67,7 @@ const errorBody = z.looseObject({
     z.string(),
     z.looseObject({
       message: z.string().optional().catch(undefined),
-      code: z.coerce.number().optional().catch(undefined),
+      code: z.union([z.number(), z.string()]).optional().catch(undefined),
       error_data: z.looseObject({ details: z.string().optional() }).optional().catch(undefined),
     }),
   ]),
@@ -79,11 +81,11 @@ export function readFailure(status: number, retryAfter: string | null, body: str
   const text = `HTTP ${status}${parsed.message ? `: ${withoutNumbers(parsed.message).slice(0, 300)}` : ""}`;
   const remedy = parsed.code === undefined ? undefined : REMEDY.get(parsed.code);
   const error = remedy === undefined ? text : `${text} (${remedy})`;
-  const { kind, scope = "all", afterMs, hint = "", what = "account" } = judge(status, parsed.code);
+  const { kind, scope = "all", afterMs, maxTries, hint = "", what = "account" } = judge(status, parsed.code);
   const code = parsed.code ?? parsed.slug;
   switch (kind) {
     case "later":
-      return { kind, scope, error, afterMs: parseRetryAfter(retryAfter) ?? afterMs };
+      return { kind, scope, maxTries, error, afterMs: parseRetryAfter(retryAfter) ?? afterMs };
     case "blocked":
       return { kind, error, hint, code: what };
     case "refused":
@@ -96,27 +98,19 @@ export function readFailure(status: number, retryAfter: string | null, body: str
 function judge(status: number, code: number | undefined): Verdict {
   const known = code === undefined ? undefined : BY_CODE.get(code);
   if (known) return known;
-  switch (status) {
-    case 401:
-      return TOKEN;
-    case 402:
-      return PAYMENT;
-    case 403:
-      return code === undefined ? RIGHTS : REFUSED;
-    case 404:
-      return blocked("there is no such phone number id: check KAPSO_PHONE_NUMBER_ID");
-    case 408:
-      return UNKNOWN;
-    // Kapso: another message of this conversation is in flight; nothing was sent.
-    case 409:
-      return { kind: "later", scope: "person", afterMs: 1000 };
-    case 429:
-      return { ...LATER, afterMs: 60_000 };
-  }
+  // Some answers repeat the status as the code; then there is no word of Meta's on this message.
+  const isJudged = code !== undefined && code !== status;
+  if (status >= 500 || status === 408) return UNKNOWN;
+  // Kapso: another message of this conversation is in flight; nothing was sent.
+  if (status === 409) return { kind: "later", scope: "person", afterMs: 1000 };
+  if (status === 429) return { ...LATER, afterMs: 60_000 };
+  if (status === 401) return TOKEN;
+  if (status === 402) return PAYMENT;
+  if (isJudged) return REFUSED;
+  if (status === 403) return RIGHTS;
+  if (status === 404) return blocked("there is no such phone number id: check KAPSO_PHONE_NUMBER_ID");
   if (status >= 300 && status < 400)
     return blocked("the address redirects: check kapso.base_url (KAPSO_BASE_URL)");
-  // A code that is not in the table is Meta's word on this message; without one a 5xx says nothing.
-  if (status >= 500) return code === undefined ? UNKNOWN : REFUSED;
   return status >= 400 ? REFUSED : UNKNOWN;
 }
 
@@ -130,26 +124,28 @@ function parseBody(body: string): {
     if (typeof parsed.error === "string")
       return {
         message: parsed.message === undefined ? parsed.error : `${parsed.error}: ${parsed.message}`,
-        ...(typeof parsed.code === "number" && { code: parsed.code }),
-        ...(typeof parsed.code === "string" && { slug: parsed.code }),
+        ...parseCode(parsed.code),
       };
     const { message, code, error_data: data } = parsed.error;
     const details = data?.details === undefined || data.details === message ? "" : `: ${data.details}`;
-    return {
-      message: (message ?? "") + details,
-      ...(code !== undefined && Number.isFinite(code) && { code }),
-    };
+    return { message: (message ?? "") + details, ...parseCode(code) };
   } catch {
     // No JSON, or JSON of no known shape: the status has to do.
     return {};
   }
 }
 
+function parseCode(code: string | number | undefined): { readonly code?: number; readonly slug?: string } {
+  if (code === undefined || code === "") return {};
+  return /^\d+$/.test(String(code)) ? { code: Number(code) } : { slug: String(code) };
+}
+
 /** Seconds or an HTTP date, at most ten minutes: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after */
 export function parseRetryAfter(value: string | null, now = Date.now()): number | undefined {
-  if (value === null || value.trim() === "") return undefined;
-  const ms = /^\d+(\.\d+)?$/.test(value.trim()) ? Number(value) * 1000 : Date.parse(value) - now;
-  return Number.isFinite(ms) ? Math.min(Math.max(ms, 0), 600_000) : undefined;
+  const text = value?.trim() ?? "";
+  if (/^\d{1,9}(\.\d+)?$/.test(text)) return Math.min(Number(text) * 1000, 600_000);
+  const date = /^[A-Z][a-z]+,? .* GMT$/.test(text) ? Date.parse(text) : Number.NaN;
+  return Number.isFinite(date) ? Math.min(Math.max(date - now, 0), 600_000) : undefined;
 }
 
 function codes(list: readonly number[], verdict: Verdict): [number, Verdict][] {

@@ -132,7 +132,12 @@ describe("the file that is read", () => {
     ["--config", { WA_CONFIG: "~/wa.toml", KAPSO_CONFIG: "~/kapso.toml" }, "~/flag.toml", "flag"],
     ["WA_CONFIG", { WA_CONFIG: "~/wa.toml", KAPSO_CONFIG: "~/kapso.toml" }, undefined, "wa"],
     ["KAPSO_CONFIG", { KAPSO_CONFIG: "~/kapso.toml" }, undefined, "kapso"],
-    ["KAPSO_CONFIG beside an empty WA_CONFIG", { WA_CONFIG: "", KAPSO_CONFIG: "~/kapso.toml" }, undefined, "kapso"],
+    [
+      "KAPSO_CONFIG beside an empty WA_CONFIG",
+      { WA_CONFIG: "", KAPSO_CONFIG: "~/kapso.toml" },
+      undefined,
+      "kapso",
+    ],
     ["~/.config/wa-relay", {}, undefined, "own"],
   ])("%s comes first", (_, env, file, expected) => {
     using home = populated();
@@ -454,6 +459,7 @@ describe("the environment", () => {
       { [variable]: text },
       undefined,
       "/nowhere",
+      [],
     );
 
     expect(values[section]?.[key]).toEqual(expected);
@@ -616,6 +622,7 @@ describe("secrets", () => {
       { [variable]: file },
       undefined,
       home.path,
+      [],
     );
     const toml = home.write("test.toml", `[${section}]\n${key}_file = "${file}"\n`);
     const fromToml: Record<string, Record<string, unknown>> = readValues({}, toml, home.path, []);

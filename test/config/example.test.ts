@@ -62,6 +62,7 @@ test("config.example.toml shows the defaults, except where it says so", () => {
     {},
     home.write("test.toml", uncommented()),
     home.path,
+    [],
   );
   const defaults: Record<string, Record<string, unknown>> = readValues({}, undefined, home.path, []);
 

@@ -28,7 +28,7 @@ describe("visibleText()", () => {
     expect(visibleText(answer)).toBe("");
   });
 
-  test.fails.each([
+  test.each([
     ["NO_REPLY\n\nNO_REPLY\n\nNO_REPLY", ""],
     ["no_reply", ""],
     ["```\nNO_REPLY\n```", ""],
@@ -92,7 +92,7 @@ describe("visibleText()", () => {
     expect(visibleText(answer)).toBe(answer);
   });
 
-  test.fails.each([
+  test.each([
     ["code that a block leaves open", "<think>try\n```js\nf()\n</think>\nHello", "Hello"],
     ["an empty element", "<think/>Hello", "Hello"],
   ])("answers are not lost to %s", (_what, answer, expected) => {

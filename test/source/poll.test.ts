@@ -339,7 +339,7 @@ describe("a backlog", () => {
     expect(await world.texts()).toEqual(numbers(6000));
   });
 
-  test.fails("P1: of more messages within one instant than fit at once none is lost", async () => {
+  test("P1: of more messages within one instant than fit at once none is lost", async () => {
     const at = Date.now() - 5 * MINUTE;
     const { fetch } = listOf(numbers(5300).map(() => at));
     await using world = await setUp({ fetch });
@@ -431,7 +431,7 @@ describe("failures", () => {
     expect(await world.texts()).toEqual(numbers(250));
   });
 
-  test.fails("P1: one answer with a clock far ahead does not blind it for ever", async () => {
+  test("P1: one answer with a clock far ahead does not blind it for ever", async () => {
     await using world = await setUp();
     world.kapso.fault = () => ({ afterEffect: true, headers: { Date: "Fri, 01 Jan 2100 00:00:00 GMT" } });
     await world.start();
