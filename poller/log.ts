@@ -17,5 +17,11 @@ export async function createLog({ level, format }: LogOptions): Promise<Log> {
 
 async function prettyStream(): Promise<DestinationStream> {
   const { default: pretty } = await import("pino-pretty");
-  return pretty({ destination: 2, sync: true, ignore: "pid,hostname", translateTime: "SYS:HH:MM:ss" });
+  return pretty({
+    destination: 2,
+    sync: true,
+    singleLine: true,
+    ignore: "pid,hostname",
+    translateTime: "SYS:HH:MM:ss",
+  });
 }

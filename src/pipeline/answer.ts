@@ -180,6 +180,7 @@ export class Answerer {
         parts: replies.length,
         waitedMs: question.receivedAt - question.sentAt,
         durationMs: clock.now() - question.receivedAt,
+        ...(state === "denied" && { hint: "to let this person write, add the number to security.roles" }),
       },
       `message ${state}`,
     );
