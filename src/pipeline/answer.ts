@@ -104,6 +104,7 @@ export class Answerer {
         const question = await inbox.question(seq);
         if (!question) return;
         if (!this.#isStale(question)) verdict ??= guard.check(question.from, question.sentAt);
+        log.debug({ wamid: question.wamid, verdict: verdict?.kind ?? "stale" }, "message judged");
         return await this.#settle(question, verdict, again);
       } catch (error) {
         // Stopping: the message stays pending, and the next start goes on with it.
@@ -147,11 +148,14 @@ export class Answerer {
   }
 
   async #ask(turn: Turn): Promise<Settled> {
-    const { gateway, typing, format, log } = this.#parts;
+    const { gateway, typing, format, clock, log } = this.#parts;
+    const askedAt = clock.now();
     const answered = new AbortController();
     void keepTyping(turn.message.wamid, typing, AbortSignal.any([answered.signal, this.#signal]));
     try {
-      const text = visibleText(await gateway.ask(turn, this.#signal));
+      const answer = await gateway.ask(turn, this.#signal);
+      log.debug({ wamid: turn.message.wamid, durationMs: clock.now() - askedAt }, "agent answered");
+      const text = visibleText(answer);
       const replies = (await format(text)).map((part) => ({ to: turn.message.from, text: part }));
       return { state: replies.length > 0 ? "answered" : "silent", replies };
     } catch (error) {

@@ -26,6 +26,7 @@ export interface Source {
 /** A stored message that waits for an answer. */
 export interface Accepted {
   readonly seq: number;
+  readonly wamid: string;
   readonly contact: string;
 }
 
@@ -58,10 +59,8 @@ export function createReceiver({
           "message unreadable, kept in quarantine",
         );
       const accepted = await inbox.accept(messages, source, clock.now());
-      if (messages.length > 0)
-        log.debug({ source, listed: messages.length, accepted: accepted.length }, "messages stored");
       for (const message of accepted) {
-        log.trace({ source, seq: message.seq, contact: maskContact(message.contact) }, "message queued");
+        log.debug({ source, wamid: message.wamid, from: maskContact(message.contact) }, "message stored");
         answer(message);
       }
     };

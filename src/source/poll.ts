@@ -41,6 +41,13 @@ export interface PollState {
  * back this far behind the last one, and the inbox drops what it has.
  */
 const OVERLAP_MS = 600_000;
+/**
+ * In between, a poll ends at a page of which everything is stored: the overlap would cost a busy number most of its
+ * plan's requests. A row that became visible late behind that page is found by the next deep look.
+ */
+const DEEP_EVERY_MS = 240_000;
+const MAX_STORED = 50_000;
+const MAX_PAGES = 2000;
 /** Rows held in memory at most; a longer backlog is read in shorter spans of time. */
 const MAX_ROWS = 5000;
 /** A span of time is not halved below this: what is in it is read whole. */
@@ -59,7 +66,9 @@ export class PollSource implements Source {
   readonly #parts: PollParts;
   readonly #options: PollOptions;
   #lastNewAt = 0;
-  #newest = "";
+  #deepAt = 0;
+  /** What lately was listed and stored: wamids, or the text of what is unreadable. */
+  readonly #stored = new Set<string>();
 
   constructor(parts: PollParts, options: PollOptions) {
     this.#parts = parts;
@@ -95,7 +104,10 @@ export class PollSource implements Source {
     const stored = (await cursors.cursor(this.name)) ?? this.#options.firstSince;
     // A clock that was wrong once must not blind us: nothing is stored in the future.
     const cursor = Math.min(stored, clock.now() + CLOCK_TRUST_MS);
-    const reached = await this.#read({ since: cursor - OVERLAP_MS }, accept, signal);
+    const isDeep = clock.now() - this.#deepAt >= DEEP_EVERY_MS;
+    if (this.#stored.size > MAX_STORED) this.#stored.clear();
+    const reached = await this.#read({ since: cursor - OVERLAP_MS, isDeep }, accept, signal);
+    if (isDeep) this.#deepAt = clock.now();
     await cursors.moveCursor(this.name, reached, clock.now());
   }
 
@@ -106,9 +118,9 @@ export class PollSource implements Source {
     if (!isWhole) {
       // Newest come first, so the far end was not reached: take the older half whole, then the younger.
       const middle = Math.floor((span.since + until) / 2);
-      const reached = await this.#read({ since: span.since, until: middle }, accept, signal);
+      const reached = await this.#read({ ...span, until: middle }, accept, signal);
       await this.#parts.cursors.moveCursor(this.name, middle, this.#parts.clock.now());
-      await this.#read({ since: middle, until: span.until }, accept, signal);
+      await this.#read({ ...span, since: middle }, accept, signal);
       return Math.min(reached, serverTime);
     }
     await this.#store(rows, accept);
@@ -116,41 +128,43 @@ export class PollSource implements Source {
   }
 
   /** Follows the pages of a span to its end, unless there is more than fits. */
-  async #collect(span: Span, signal: AbortSignal): Promise<Collected> {
+  async #collect({ isDeep, ...span }: Span, signal: AbortSignal): Promise<Collected> {
     const { api, clock } = this.#parts;
-    const rows: unknown[] = [];
-    const seen = new Set<string>();
+    const rows: Listed[] = [];
+    const cursors = new Set<string>();
     let serverTime: number | undefined;
     for (let after: string | undefined; ;) {
       const page = await api.list({ direction: "inbound", ...span, after }, signal);
       serverTime ??= page.serverTime;
-      rows.push(...page.rows);
-      after = page.after;
-      // A cursor that comes again would lead round in a circle.
-      if (after === undefined || page.rows.length === 0 || seen.has(after))
+      const fresh = page.rows.map((raw) => this.#readRow(raw)).filter(({ key }) => !this.#stored.has(key));
+      rows.push(...fresh);
+      const next = page.after;
+      const isKnown = fresh.length === 0 && !isDeep;
+      // A cursor that comes again would lead round in a circle, and new ones for ever would lead nowhere.
+      if (next === undefined || isKnown || cursors.has(next) || cursors.size >= MAX_PAGES)
         return { rows, serverTime, isWhole: true };
       const canHalve = (span.until ?? serverTime) - span.since > MIN_SPAN_MS;
       if (rows.length >= MAX_ROWS && canHalve) return { rows, serverTime, isWhole: false };
-      seen.add(after);
+      cursors.add(next);
+      after = next;
       if (api.rate.isLow(clock.now())) await clock.sleep(PAGE_MS, signal);
     }
   }
 
-  async #store(rows: readonly unknown[], accept: Accept): Promise<void> {
-    const messages: Inbound[] = [];
-    const malformed: Malformed[] = [];
-    for (const raw of rows) {
-      const read = readInbound(raw, this.#options.phoneNumberId);
-      if (!read) continue;
-      if ("message" in read) messages.push(read.message);
-      else malformed.push(read.malformed);
-    }
-    const newest = messages[0]?.wamid ?? "";
-    if (newest !== this.#newest) this.#lastNewAt = this.#parts.clock.now();
-    this.#newest = newest;
+  #readRow(raw: unknown): Listed {
+    const read = readInbound(raw, this.#options.phoneNumberId);
+    if (!read) return { key: "" };
+    return "message" in read ? { key: read.message.wamid, ...read } : { key: read.malformed.raw, ...read };
+  }
+
+  async #store(rows: readonly Listed[], accept: Accept): Promise<void> {
+    const messages = rows.flatMap(({ message }) => message ?? []);
+    const malformed = rows.flatMap(({ malformed: bad }) => bad ?? []);
+    if (messages.length > 0) this.#lastNewAt = this.#parts.clock.now();
     // Listed newest first. Sorting is stable, so equal seconds keep the order in which Kapso stored them.
     messages.reverse().sort((a, b) => a.sentAt - b.sentAt);
-    await accept({ messages, malformed });
+    if (rows.length > 0) await accept({ messages, malformed });
+    for (const { key } of rows) this.#stored.add(key);
   }
 
   #nextDelayMs(): number {
@@ -164,12 +178,21 @@ export class PollSource implements Source {
 }
 
 interface Span {
+  /** Pages are followed to the end, past those that are known. */
+  readonly isDeep: boolean;
   readonly since: number;
   readonly until?: number | undefined;
 }
 
+/** A row as it was read; neither message nor malformed for what is not ours to read. */
+interface Listed {
+  readonly key: string;
+  readonly message?: Inbound;
+  readonly malformed?: Malformed;
+}
+
 interface Collected {
-  readonly rows: readonly unknown[];
+  readonly rows: readonly Listed[];
   readonly serverTime: number;
   /** False when older rows remain. */
   readonly isWhole: boolean;

@@ -21,7 +21,7 @@ const questionRow = z.object({
   received_at: z.int(),
   state: z.string(),
 });
-const headRow = z.object({ seq: z.int(), contact: z.string() });
+const headRow = z.object({ seq: z.int(), wamid: z.string(), contact: z.string() });
 const countRow = z.object({ state: z.string(), n: z.int() });
 
 /** Everything that arrived and what became of it; one row for each (phone number id, wamid), whoever brings it. */
@@ -59,7 +59,7 @@ export class SqliteInbox implements Inbox, Settlement {
   /** Accepted and not settled, oldest first: what a start replays. */
   async pending(): Promise<readonly Accepted[]> {
     return this.#db
-      .all("SELECT seq, contact FROM inbox WHERE state = 'pending' ORDER BY seq")
+      .all("SELECT seq, wamid, contact FROM inbox WHERE state = 'pending' ORDER BY seq")
       .map((row) => headRow.parse(row));
   }
 
@@ -157,6 +157,6 @@ export class SqliteInbox implements Inbox, Settlement {
          name = coalesce(excluded.name, name), last_inbound_at = max(last_inbound_at, excluded.last_inbound_at)`,
       { contact, phone, bsuid, name: message.name ?? null, sentAt: message.sentAt },
     );
-    return state === "pending" ? [{ seq: Number(inserted["seq"]), contact }] : [];
+    return state === "pending" ? [{ seq: Number(inserted["seq"]), wamid: message.wamid, contact }] : [];
   }
 }

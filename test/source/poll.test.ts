@@ -18,12 +18,14 @@ const MINUTE = 60_000;
 /** Real time, but a pause ends when the test says so. */
 class SteppedClock {
   readonly sleeps: number[] = [];
+  /** How far the test has moved it ahead. */
+  aheadMs = 0;
   #asleep = Promise.withResolvers<void>();
   #wake: (() => void) | undefined;
   #stopped = false;
 
   now(): number {
-    return Date.now();
+    return Date.now() + this.aheadMs;
   }
 
   async sleep(ms: number, signal: AbortSignal): Promise<void> {
@@ -459,5 +461,26 @@ describe("failures", () => {
     await world.clock.step();
 
     expect(world.clock.sleeps.at(-1)).toBeGreaterThanOrEqual(10_000);
+  });
+
+  test("P10: what is known costs a busy number one request a poll; a late row behind it is found by the next deep look", async () => {
+    await using world = await setUp();
+    for (const text of numbers(350)) world.kapso.receive({ from: ANN, text });
+    await world.start();
+    const lists = () => world.kapso.requests.length;
+    expect(lists()).toBe(4);
+
+    world.kapso.receive({ from: BOB, text: "new" });
+    await world.clock.step();
+    expect((await world.texts()).at(-1)).toBe("new");
+    const before = lists();
+    world.kapso.receive({ from: BOB, text: "late", storedAt: Date.now() - MINUTE });
+    await world.clock.step();
+    expect(lists()).toBe(before + 1);
+    expect((await world.texts()).at(-1)).toBe("new");
+
+    world.clock.aheadMs = 5 * MINUTE;
+    await world.clock.step();
+    expect((await world.texts()).at(-1)).toBe("late");
   });
 });
