@@ -122,7 +122,7 @@ describe("inbox", () => {
 
     expect(first).toHaveLength(1);
     expect(again).toEqual([]);
-    expect(await inbox.pending()).toEqual([{ seq: first[0]?.seq, contact: ANN }]);
+    expect(await inbox.pending()).toEqual([{ seq: first[0]?.seq, wamid: "wamid.A", contact: ANN }]);
     expect((await inbox.question(first[0]?.seq ?? 0))?.text).toBe("hello");
   });
 
