@@ -1,4 +1,6 @@
-import { RelayError } from "../src/errors.ts";
+import { ConfigError, RelayError } from "../src/errors.ts";
+import type { Failure } from "../src/whatsapp/failure.ts";
+import { isUndeliverable } from "../src/whatsapp/undeliverable.ts";
 
 /** What a caller can tell from the exit code alone. */
 export const EXIT = {
@@ -27,5 +29,31 @@ export class CommandError extends RelayError {
     super(message, { hint: options.hint });
     this.exitCode = exitCode;
     this.report = options.report ?? {};
+  }
+}
+
+/** How an error ends the program; what a command does not expect is a plain failure. */
+export function exitCodeOf(error: unknown): ExitCode {
+  if (error instanceof CommandError) return error.exitCode;
+  return error instanceof ConfigError ? EXIT.config : EXIT.failed;
+}
+
+/** What the code of a given-up row of the outbox says. */
+export function exitCodeOfRow(code: string | null): ExitCode {
+  if (code === "withdrawn") return EXIT.temporary;
+  if (code === "credentials") return EXIT.credentials;
+  return code !== null && isUndeliverable(code) ? EXIT.undeliverable : EXIT.failed;
+}
+
+/** What a request that failed says. */
+export function exitCodeOfFailure(failure: Failure): ExitCode {
+  switch (failure.kind) {
+    case "blocked":
+      return EXIT.credentials;
+    case "refused":
+      return EXIT.failed;
+    case "later":
+    case "unknown":
+      return EXIT.temporary;
   }
 }

@@ -8,6 +8,7 @@ export interface Io {
   readonly stdout: Writable & { readonly isTTY?: boolean };
   readonly stderr: Writable & { readonly isTTY?: boolean };
   readonly signal: AbortSignal;
+  readonly pid: number;
 }
 
 /** What a command answers: a document for programs and lines for people. */

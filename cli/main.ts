@@ -1,24 +1,26 @@
 import { CommanderError } from "commander";
 import { ConfigError, describeError, RelayError } from "../src/errors.ts";
-import { CommandError, EXIT, type ExitCode } from "./exit-code.ts";
+import { CommandError, EXIT, exitCodeOf, type ExitCode } from "./exit-code.ts";
 import type { Io } from "./io.ts";
 import { createProgram, refuseFlagAsValue } from "./program.ts";
 
 /** Process → program → exit code. */
 export async function main(): Promise<void> {
   const stop = new AbortController();
-  process.once("SIGINT", () => stop.abort(new CommandError(EXIT.failed, "Interrupted")));
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+    process.once(name, () => stop.abort(new CommandError(EXIT.failed, `Interrupted by ${name}`)));
   const io: Io = {
     env: process.env,
     stdin: process.stdin,
     stdout: process.stdout,
     stderr: process.stderr,
     signal: stop.signal,
+    pid: process.pid,
   };
   process.exitCode = await runCli(io, process.argv.slice(2));
 }
 
-/** Runs one command line; the only place where errors become exit codes. */
+/** Runs one command line and reports how it ended. */
 export async function runCli(io: Io, args: readonly string[]): Promise<ExitCode> {
   try {
     refuseFlagAsValue(args);
@@ -42,10 +44,4 @@ export async function runCli(io: Io, args: readonly string[]): Promise<ExitCode>
     if (hint !== undefined) io.stderr.write(`wa-cli: → ${hint}\n`);
     return exitCode;
   }
-}
-
-function exitCodeOf(error: unknown): ExitCode {
-  if (error instanceof CommandError) return error.exitCode;
-  if (error instanceof ConfigError) return EXIT.config;
-  return EXIT.failed;
 }

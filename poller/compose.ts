@@ -47,7 +47,7 @@ export async function startBridge(
   await using stack = new AsyncDisposableStack();
   // The lock comes first: only its holder may repair the file.
   stack.use(await lock(config.state.dir, clock, signal));
-  const store = stack.use(Store.open(config.state.dir, { repair: true }));
+  const store = stack.use(Store.open(config.state.dir, { ownsLock: true }));
   const fetch = stack.use(createFetch());
   const api = new CloudApi(account, { fetch, clock });
   const base: Base = { ...surroundings, config, store, api };
@@ -129,7 +129,7 @@ function createAnswerer(
       lanes,
       typing: { receipts: api, mode: delivery.receipts, clock, log: log.child({ component: "typing" }) },
       format: toMessages,
-      deliver: (contact) => deliverer.wake(contact),
+      wakeDelivery: (contact) => deliverer.wake(contact),
       clock,
       log: log.child({ component: "answer" }),
     },

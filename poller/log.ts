@@ -9,7 +9,11 @@ export interface LogOptions {
 /** The daemon's log, on stderr: lines for people on a terminal, else JSON. */
 export async function createLog({ level, format }: LogOptions): Promise<Log> {
   const log: Log = pino(
-    { level, base: null, redact: ["*.token", "*.apiKey", "*.api_key", "*.authorization"] },
+    {
+      level,
+      base: null,
+      redact: ["token", "apiKey", "authorization", "*.token", "*.apiKey", "*.authorization"],
+    },
     format === "json" ? pino.destination({ dest: 2, sync: true }) : await prettyStream(),
   );
   return log;

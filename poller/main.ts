@@ -29,7 +29,6 @@ export async function main(): Promise<void> {
     .option("--sandbox", "run against a stand-in for WhatsApp: you type as the person who writes")
     .option("--check", "check the configuration and the state folder, then exit")
     .addHelpText("after", EXAMPLES)
-    .configureOutput({ outputError: (text, write) => write(text) })
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
     .allowExcessArguments(false)
     .parse();
@@ -54,7 +53,10 @@ async function run({ config: file, sandbox, check }: Options): Promise<void> {
     return runSandbox(config, { clock: systemClock, log }, process, signal);
   }
   greet(config, log);
-  await startBridge(config, { clock: systemClock, log }, signal);
+  await startBridge(config, { clock: systemClock, log }, signal).catch((error: unknown) => {
+    // Stopped before everything ran: that is no failure.
+    if (error !== signal.reason) throw error;
+  });
 }
 
 function checkOnly(config: Config): void {

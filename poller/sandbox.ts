@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Config } from "../src/config/config.ts";
@@ -17,8 +17,8 @@ export async function runSandbox(
   signal: AbortSignal,
 ): Promise<void> {
   await using stack = new AsyncDisposableStack();
-  const folder = mkdtempSync(join(tmpdir(), "wa-relay-sandbox-"));
-  stack.defer(() => rmSync(folder, { recursive: true, force: true }));
+  const folder = sandboxFolder(config);
+  stack.defer(() => forget(folder));
   const kapso = stack.use(await StandInKapso.start());
   const echo = config.gateway.isNamed ? undefined : stack.use(await EchoGateway.start());
   stdout.write(
@@ -45,4 +45,17 @@ export async function runSandbox(
     stdin.destroy();
     await bridge;
   }
+}
+
+/** With a gateway of the user's the device key stays, or every sandbox would need an approval of its own. */
+function sandboxFolder({ gateway, state }: Config): string {
+  if (!gateway.isNamed) return mkdtempSync(join(tmpdir(), "wa-relay-sandbox-"));
+  const folder = join(state.dir, "sandbox");
+  forget(folder);
+  return folder;
+}
+
+function forget(folder: string): void {
+  if (!existsSync(join(folder, "device.json"))) return rmSync(folder, { recursive: true, force: true });
+  for (const suffix of ["", "-wal", "-shm"]) rmSync(join(folder, `relay.db${suffix}`), { force: true });
 }

@@ -4,12 +4,12 @@ import { loadConfig, requireKapso, type Config } from "../../src/config/config.t
 import { describeError, RelayError } from "../../src/errors.ts";
 import { Device } from "../../src/gateway/device.ts";
 import { OpenClawGateway } from "../../src/gateway/openclaw.ts";
-import { diagnose } from "../../src/gateway/state.ts";
+import { diagnose } from "../../src/gateway/diagnosis.ts";
 import { createFetch } from "../../src/http.ts";
 import { silentLog } from "../../src/log.ts";
 import { Store } from "../../src/store/store.ts";
 import { ApiError, CloudApi } from "../../src/whatsapp/client.ts";
-import { CommandError, EXIT, type ExitCode } from "../exit-code.ts";
+import { CommandError, EXIT, exitCodeOfFailure, type ExitCode } from "../exit-code.ts";
 import { paint, print, type Io } from "../io.ts";
 
 interface Check {
@@ -89,13 +89,13 @@ function describeNumber(found: unknown): string {
 }
 
 async function checkGateway({ gateway, state }: Config, signal: AbortSignal): Promise<Check> {
-  const client = new OpenClawGateway(gateway, {
-    loadDevice: () => Device.load(state.dir),
-    clock: systemClock,
-    log: silentLog,
-    onState: () => {},
-  });
   try {
+    const client = new OpenClawGateway(gateway, {
+      loadDevice: () => Device.load(state.dir),
+      clock: systemClock,
+      log: silentLog,
+      onState: () => {},
+    });
     const { version, scopes } = await client.connectOnce(
       AbortSignal.any([signal, AbortSignal.timeout(GATEWAY_TIMEOUT_MS)]),
     );
@@ -117,24 +117,11 @@ async function attempt(name: string, check: () => Promise<string>): Promise<Chec
       ok: false,
       detail: describeError(error),
       hint: hint ?? "see the message above; try again",
-      exitCode: exitCodeOf(error),
+      exitCode: error instanceof ApiError ? exitCodeOfFailure(error.failure) : EXIT.failed,
     };
   }
 }
 
 function passed(name: string, detail: string): Check {
   return { name, ok: true, detail, exitCode: EXIT.done };
-}
-
-function exitCodeOf(error: unknown): ExitCode {
-  if (!(error instanceof ApiError)) return EXIT.failed;
-  switch (error.failure.kind) {
-    case "blocked":
-      return EXIT.credentials;
-    case "refused":
-      return EXIT.failed;
-    case "later":
-    case "unknown":
-      return EXIT.temporary;
-  }
 }

@@ -12,7 +12,7 @@ import { Store } from "../../src/store/store.ts";
 import type { OutboxRow } from "../../src/store/outbox.ts";
 import { CloudApi } from "../../src/whatsapp/client.ts";
 import { toMessages } from "../../src/whatsapp/messages.ts";
-import { CommandError, EXIT, type ExitCode } from "../exit-code.ts";
+import { CommandError, EXIT, exitCodeOfRow, type ExitCode } from "../exit-code.ts";
 import { print, type Io } from "../io.ts";
 
 export interface SendOptions {
@@ -73,7 +73,7 @@ async function deliver(
   const deadline = Date.now() + timeoutMs;
   const deliverer = new Deliverer(
     { outbox: store.outbox, sender: api, lanes: new Lanes(1), clock: systemClock, log: silentLog },
-    { by: `cli:${process.pid}`, settleMs: config.send.settleMs },
+    { by: `cli:${io.pid}`, settleMs: config.send.settleMs },
     io.signal,
   );
   const rows = () => ids.flatMap((id) => store.outbox.get(id) ?? []);
@@ -111,12 +111,15 @@ function failure(
   const why = failed.error ?? "no reason given";
   const left = rows.filter((row) => row.state === "accepted").length;
   const some = left === 0 ? "" : `${left} of ${rows.length} parts left, then: `;
-  if (failed.state === "doubt")
+  if (failed.state === "doubt" || failed.state === "sending") {
+    const rest = rows.find((row) => row.state === "dead");
+    const more = rest === undefined ? "" : `; then send the rest with: wa-cli outbox retry ${rest.id}`;
     return new CommandError(EXIT.unknown, `${some}It is unknown whether the message left: ${why}`, {
-      hint: "do not send it again: wa-poller looks it up and settles it (wa-cli outbox)",
+      hint: `do not send it again: wa-poller, when it runs, looks it up and settles it (see wa-cli outbox)${more}`,
       report,
     });
-  const exitCode = exitCodeOf(failed);
+  }
+  const exitCode = exitCodeOfRow(failed.code);
   if (left > 0)
     // "Try again" would send the first parts twice.
     return new CommandError(exitCode === EXIT.temporary ? EXIT.failed : exitCode, `${some}Not sent: ${why}`, {
@@ -130,13 +133,6 @@ const HINTS = new Map<ExitCode, string>([
   [EXIT.temporary, "try again later"],
   [EXIT.credentials, "set a valid KAPSO_API_KEY; check it with: wa-cli preflight"],
 ]);
-
-function exitCodeOf({ code }: OutboxRow): ExitCode {
-  if (code === "withdrawn") return EXIT.temporary;
-  if (code === "credentials") return EXIT.credentials;
-  if (/^(131026|131047|131030|131051|130472|131050|470)$/.test(code ?? "")) return EXIT.undeliverable;
-  return EXIT.failed;
-}
 
 async function readRequest(
   io: Io,

@@ -76,13 +76,13 @@ function readStatus(store: Store, folder: string): Status {
     const fact = facts.get(name);
     return fact && schema.safeParse(JSON.parse(fact.value)).data;
   };
-  const process = read("daemon", daemon);
+  const running = read("daemon", daemon);
   const poll = read("poll", part);
   const counts = store.outbox.counts();
   const byState = store.inbox.counts();
   return {
     state: folder,
-    daemon: alive && process ? { alive, ...process, startedAt: iso(process.startedAt) ?? "" } : { alive },
+    daemon: alive && running ? { alive, ...running, startedAt: iso(running.startedAt) ?? "" } : { alive },
     gateway: read("gateway", part),
     poll: poll && { ...poll, lastAt: iso(facts.get("cursor.poll")?.changedAt) },
     inbox: {
@@ -112,13 +112,13 @@ function readStatus(store: Store, folder: string): Status {
 
 function describe(found: Status, io: Io): string {
   const color = paint(io);
-  const { daemon: process, gateway, poll, inbox, outbox, stuck } = found;
+  const { daemon: running, gateway, poll, inbox, outbox, stuck } = found;
   const lines = [
-    process.alive
-      ? `daemon   ${color("running", "green")}, process ${process.pid ?? "?"}, version ${process.version ?? "?"}, since ${process.startedAt ?? "?"}`
+    running.alive
+      ? `daemon   ${color("running", "green")}, process ${running.pid ?? "?"}, version ${running.version ?? "?"}, since ${running.startedAt ?? "?"}`
       : `daemon   ${color("not running", "red")}${color("; start it with: wa-poller", "dim")}`,
-    ...describePart("gateway", process.alive ? gateway : undefined, gateway?.kind === "connected", color),
-    ...describePart("poll", process.alive ? poll : undefined, poll?.kind === "polling", color),
+    ...describePart("gateway", running.alive ? gateway : undefined, gateway?.kind === "connected", color),
+    ...describePart("poll", running.alive ? poll : undefined, poll?.kind === "polling", color),
     `last poll ${poll?.lastAt ?? "never"}`,
     `inbox    ${inbox.pending} waiting for an answer${inbox.oldestAt ? `, the oldest since ${inbox.oldestAt}` : ""}; ${inbox.quarantined} unreadable`,
     `outbox   ${outbox.queued + outbox.sending} to send, ${outbox.doubt} of unknown outcome, ${outbox.dead} given up`,

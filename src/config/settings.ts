@@ -90,7 +90,7 @@ export const SETTINGS = {
     max_parallel: setting(
       z.int().min(1).max(1000).default(16),
       "WA_MAX_PARALLEL",
-      "conversations answered at the same time",
+      "conversations answered, and people written to, at the same time",
     ),
     max_age: setting(
       duration("24h", { min: "1m", max: "7d" }),
@@ -207,7 +207,7 @@ export const SETTINGS = {
       "folder of the database and the device key",
     ),
     keep_text: setting(
-      duration("8d", { min: "0s", max: "365d" }),
+      duration("8d", { min: "0s", max: "8d" }),
       "WA_KEEP_TEXT",
       "how long the text of settled messages stays in the database",
     ),

@@ -96,7 +96,8 @@ export class Connection {
       perMessageDeflate: false,
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     });
-    // Every listener is added in this tick: the challenge may come with the very first packet.
+    // These listeners are added in this tick: the challenge may come with the very first packet. What comes right
+    // behind the hello are events, which nobody here needs; answers come only to requests.
     const closed = whenClosed(socket);
     const greeted = shakeHands(socket, options);
     const abort = () => socket.terminate();

@@ -62,9 +62,9 @@ export class Device {
       if (key.asymmetricKeyType !== "ed25519")
         throw new TypeError(`It is a key of type ${key.asymmetricKeyType}`);
       return new Device(path, key, token);
-    } catch (error) {
+    } catch {
+      // Without the cause: it quotes the file.
       throw new StateError(`The device key ${path} is damaged`, {
-        cause: error,
         hint: "restore it from a backup; or delete it, and approve the new device at the gateway",
       });
     }

@@ -1,14 +1,16 @@
+import type { z } from "zod";
 import { backoffMs, type Backoff } from "../backoff.ts";
 import type { Clock } from "../clock.ts";
 import { GatewayError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { isLoopback } from "../loopback.ts";
 import type { Gateway, Turn } from "../pipeline/answer.ts";
+import { visibleText } from "../pipeline/reply.ts";
 import { Connection, ConnectionLostError, RpcError } from "./connection.ts";
 import type { Device } from "./device.ts";
 import { agentResult, history, type AgentResult } from "./protocol.ts";
 import { runKey, traceMessage } from "./recovery.ts";
-import { diagnose, ScopeError, type GatewayState } from "./state.ts";
+import { diagnose, ScopeError, type GatewayState } from "./diagnosis.ts";
 import { turnRequest } from "./turn-request.ts";
 
 export interface OpenClawOptions {
@@ -89,10 +91,11 @@ export class OpenClawGateway implements Gateway {
     return { version: server.version, scopes: auth.scopes };
   }
 
-  async ask(turn: Turn, signal: AbortSignal): Promise<string> {
+  async ask(turn: Turn, onWork: () => void, signal: AbortSignal): Promise<string> {
     let wasAsked = turn.replayed;
     for (let tries = 1; ; tries++) {
       const connection = await this.#whenConnected(signal);
+      if (tries === 1) onWork();
       const deadline = AbortSignal.timeout(this.#options.turnTimeoutMs + GRACE_MS);
       const limit = AbortSignal.any([signal, deadline]);
       try {
@@ -113,18 +116,19 @@ export class OpenClawGateway implements Gateway {
 
   async #connect(signal: AbortSignal): Promise<Connection> {
     const { url, token, scopes } = this.#options;
+    let connection: Connection | undefined;
     try {
-      const connection = await Connection.open({ url, token, scopes, device: this.#device }, signal);
-      const missing = scopes.filter((scope) => !connection.hello.auth.scopes.includes(scope));
-      if (missing.length > 0) {
-        connection.close();
+      connection = await Connection.open({ url, token, scopes, device: this.#device }, signal);
+      const granted = connection.hello.auth.scopes;
+      const missing = scopes.filter((scope) => !granted.includes(scope));
+      if (missing.length > 0)
         throw new ScopeError(`The gateway grants no ${missing.join(" and no ")}`, {
           hint: "approve this device with those scopes: openclaw devices list",
         });
-      }
       this.#device?.keepToken(connection.hello.auth.deviceToken ?? this.#device.token);
       return connection;
     } catch (error) {
+      connection?.close();
       if (!this.#adaptTo(error)) throw error;
       return this.#connect(signal);
     }
@@ -185,7 +189,7 @@ export class OpenClawGateway implements Gateway {
       const params = { sessionKey: session, limit: HISTORY_ROWS, maxChars: HISTORY_CHARS };
       const trace = traceMessage(
         message.wamid,
-        history.parse(await connection.request("chat.history", params, { signal })),
+        read(history, await connection.request("chat.history", params, { signal })),
       );
       this.#parts.log.debug({ wamid: message.wamid, found: trace.kind }, "message looked up at the gateway");
       switch (trace.kind) {
@@ -204,10 +208,18 @@ export class OpenClawGateway implements Gateway {
   async #run(connection: Connection, turn: Turn, key: string, signal: AbortSignal): Promise<string> {
     const params = turnRequest(turn, key, this.#options.turnTimeoutMs);
     for (;;) {
-      const answer = agentResult.parse(
+      const answer = read(
+        agentResult,
         await connection.request("agent", params, { signal, skipAccepted: true }),
       );
-      if (answer.status !== "in_flight") return readResult(answer);
+      if (answer.status !== "in_flight") {
+        if (answer.result?.payloads.some(({ mediaUrl }) => mediaUrl))
+          this.#parts.log.warn(
+            { wamid: turn.message.wamid },
+            "media of the answer not sent: not supported yet",
+          );
+        return readResult(answer);
+      }
       // Another connection of ours started it; the same request gives the whole result once the run is over.
       await connection.request("agent.wait", { runId: key, timeoutMs: WAIT_STEP_MS }, { signal });
     }
@@ -229,10 +241,18 @@ export class OpenClawGateway implements Gateway {
     if (state.kind === "connecting" ? this.#lastState !== "" : this.#lastState === text) return;
     this.#lastState = text;
     onState(state);
-    const fields = state.hint === undefined ? {} : { hint: state.hint };
-    if (state.kind === "connected" || state.kind === "connecting") log.info(fields, state.message);
-    else log[state.kind === "starting" ? "info" : "warn"](fields, `${state.message}; messages are kept`);
+    const fields = { detail: state.message, hint: state.hint };
+    if (state.kind === "connected") log.info(fields, "gateway connected");
+    else if (state.kind === "connecting" || state.kind === "starting") log.info(fields, "gateway awaited");
+    else log.warn({ ...fields, state: state.kind }, "gateway not connected, messages are kept");
   }
+}
+
+/** @throws GatewayError for what has an unknown shape: asking again would bring the same */
+function read<T>(schema: z.ZodType<T>, answer: unknown): T {
+  const parsed = schema.safeParse(answer);
+  if (parsed.success) return parsed.data;
+  throw new GatewayError("The gateway's answer has an unknown shape", { cause: parsed.error });
 }
 
 function readResult({ status, summary, stopReason, result }: AgentResult): string {
@@ -240,15 +260,8 @@ function readResult({ status, summary, stopReason, result }: AgentResult): strin
   if (status === "ok")
     return payloads.flatMap(({ text, isError }) => (text && isError !== true ? [text] : [])).join("\n\n");
   // OpenClaw counts an empty answer and NO_REPLY in a direct session as a failed turn.
-  if (
-    status === "error" &&
-    result?.meta?.error?.kind === "incomplete_turn" &&
-    isSilent(result.meta.finalAssistantVisibleText)
-  )
+  const said = result?.meta?.finalAssistantVisibleText ?? "";
+  if (status === "error" && result?.meta?.error?.kind === "incomplete_turn" && visibleText(said) === "")
     return "";
   throw new GatewayError(`The agent's turn ended with ${status} (${stopReason ?? summary ?? "no reason"})`);
-}
-
-function isSilent(text: string | undefined): boolean {
-  return text === undefined || /^\s*(NO_REPLY|HEARTBEAT_OK)?\s*$/.test(text);
 }

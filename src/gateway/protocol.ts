@@ -42,7 +42,7 @@ export const challenge = z.looseObject({ nonce: z.string().min(1), ts: z.number(
 export const hello = z.looseObject({
   type: z.literal("hello-ok"),
   protocol: z.number(),
-  server: z.looseObject({ version: z.string().catch("unknown"), bootId: z.string().catch("") }),
+  server: z.looseObject({ version: z.string().catch("unknown") }),
   auth: z.looseObject({
     scopes: z.array(z.string()).catch([]),
     deviceToken: z.string().optional().catch(undefined),
@@ -54,7 +54,7 @@ export const hello = z.looseObject({
 });
 export type Hello = z.output<typeof hello>;
 
-export const agentStatus = z.looseObject({ runId: z.string(), status: z.string() });
+export const agentStatus = z.looseObject({ status: z.string() });
 
 const payload = z.looseObject({
   text: z.string().nullish(),

@@ -1,10 +1,10 @@
 import type { Clock } from "../clock.ts";
 import { describeError, GatewayError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import { contactId, maskContact, type Identity, type Inbound, type Passive } from "../message.ts";
+import { contactId, maskContact, type Identity, type Inbound } from "../message.ts";
 import type { Guard, Verdict } from "./guard.ts";
 import type { Lanes } from "./lanes.ts";
-import type { Accepted } from "./receive.ts";
+import type { Stored } from "./receive.ts";
 import { visibleText } from "./reply.ts";
 import { keepTyping, type TypingOptions } from "./typing.ts";
 
@@ -20,9 +20,10 @@ export interface Turn {
 export interface Gateway {
   /**
    * The agent's answer in Markdown, "" when it chose silence. Waits while the gateway is away; never runs a turn twice.
+   * `onWork` is called when the agent gets to work on it.
    * @throws GatewayError when the turn ended without an answer and asking again would not help
    */
-  ask(turn: Turn, signal: AbortSignal): Promise<string>;
+  ask(turn: Turn, onWork: () => void, signal: AbortSignal): Promise<string>;
 }
 
 /** A stored message, loaded to be answered. */
@@ -38,7 +39,7 @@ export interface NewOutgoing {
 
 /** How a message ended, and what is to be sent for it. */
 export interface Settled {
-  readonly state: "answered" | "silent" | "failed" | "denied" | "limited" | "stale" | Passive;
+  readonly state: "answered" | "silent" | "failed" | "denied" | "limited" | "stale";
   readonly replies: readonly NewOutgoing[];
   /** The replies tell of a refusal, which the person hears at most once in this time. */
   readonly noticePeriodMs?: number;
@@ -47,7 +48,8 @@ export interface Settled {
 export interface Settlement {
   /** Undefined when it is settled already. */
   question(seq: number): Promise<Question | undefined>;
-  settle(seq: number, settled: Settled, now: number): Promise<void>;
+  /** Returns the number of replies that were queued: a notice that was given lately is not given again. */
+  settle(seq: number, settled: Settled, now: number): Promise<number>;
 }
 
 export interface AnswerOptions {
@@ -68,7 +70,7 @@ export interface AnswerParts {
   /** Turns an answer's Markdown into messages that WhatsApp takes, in order. */
   readonly format: (markdown: string) => Promise<readonly string[]>;
   /** Called when something was queued for a person. */
-  readonly deliver: (contact: string) => void;
+  readonly wakeDelivery: (contact: string) => void;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -90,7 +92,7 @@ export class Answerer {
   }
 
   /** Queues a message. With a session shared by all, one lane keeps its turns apart. */
-  push({ seq, contact }: Accepted, { replayed }: { readonly replayed: boolean }): void {
+  push({ seq, contact }: Stored, { replayed }: { readonly replayed: boolean }): void {
     const { guard, lanes } = this.#parts;
     lanes.push(guard.sessionOf(contact), () => this.#answer(seq, replayed));
   }
@@ -123,9 +125,9 @@ export class Answerer {
   async #settle(question: Question, verdict: Verdict | undefined, replayed: boolean): Promise<void> {
     const { inbox, clock } = this.#parts;
     const settled = await this.#decide(question, verdict, replayed);
-    await inbox.settle(question.seq, settled, clock.now());
-    this.#report(question, settled);
-    if (settled.replies.length > 0) this.#parts.deliver(contactId(question.from));
+    const queued = await inbox.settle(question.seq, settled, clock.now());
+    this.#report(question, settled.state, queued);
+    if (queued > 0) this.#parts.wakeDelivery(contactId(question.from));
   }
 
   /** Without a verdict the message is too old to be judged. */
@@ -151,14 +153,18 @@ export class Answerer {
     const { gateway, typing, format, clock, log } = this.#parts;
     const askedAt = clock.now();
     const answered = new AbortController();
-    void keepTyping(turn.message.wamid, typing, AbortSignal.any([answered.signal, this.#signal]));
+    const onWork = () =>
+      void keepTyping(turn.message.wamid, typing, AbortSignal.any([answered.signal, this.#signal]));
+    // It may wait for the gateway until the reply window closes, and not longer.
+    const expired = AbortSignal.timeout(Math.max(0, turn.message.sentAt + this.#options.maxAgeMs - askedAt));
     try {
-      const answer = await gateway.ask(turn, this.#signal);
+      const answer = await gateway.ask(turn, onWork, AbortSignal.any([expired, this.#signal]));
       log.debug({ wamid: turn.message.wamid, durationMs: clock.now() - askedAt }, "agent answered");
       const text = visibleText(answer);
       const replies = (await format(text)).map((part) => ({ to: turn.message.from, text: part }));
       return { state: replies.length > 0 ? "answered" : "silent", replies };
     } catch (error) {
+      if (expired.aborted && !this.#signal.aborted) return { state: "stale", replies: [] };
       if (!(error instanceof GatewayError)) throw error;
       log.error(
         { wamid: turn.message.wamid, reason: describeError(error), hint: error.hint },
@@ -174,19 +180,20 @@ export class Answerer {
     return text === "" ? [] : [{ to: message.from, text }];
   }
 
-  #report(question: Question, { state, replies }: Settled): void {
+  #report(question: Question, state: Settled["state"], parts: number): void {
     const { clock, log } = this.#parts;
     log.info(
       {
         wamid: question.wamid,
         from: maskContact(contactId(question.from)),
         kind: question.kind,
-        parts: replies.length,
+        state,
+        parts,
         waitedMs: question.receivedAt - question.sentAt,
         durationMs: clock.now() - question.receivedAt,
         ...(state === "denied" && { hint: "to let this person write, add the number to security.roles" }),
       },
-      `message ${state}`,
+      "message settled",
     );
   }
 }

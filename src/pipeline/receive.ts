@@ -23,8 +23,14 @@ export interface Source {
   run(accept: Accept, signal: AbortSignal): Promise<void>;
 }
 
+export interface Cursors {
+  /** Milliseconds since 1970 on the provider's clock: everything that was listed before is stored. */
+  cursor(source: string): Promise<number | undefined>;
+  moveCursor(source: string, to: number, now: number): Promise<void>;
+}
+
 /** A stored message that waits for an answer. */
-export interface Accepted {
+export interface Stored {
   readonly seq: number;
   readonly wamid: string;
   readonly contact: string;
@@ -32,10 +38,10 @@ export interface Accepted {
 
 export interface Inbox {
   /** Stores what is new, in one transaction, and returns it; what is known already is left out. */
-  accept(messages: readonly Inbound[], source: string, now: number): Promise<readonly Accepted[]>;
+  accept(messages: readonly Inbound[], source: string, now: number): Promise<readonly Stored[]>;
   quarantine(rows: readonly Malformed[], now: number): Promise<number>;
   /** Stored and not yet answered, oldest first. */
-  pending(): Promise<readonly Accepted[]>;
+  pending(): Promise<readonly Stored[]>;
 }
 
 /** Merges every source into the inbox: whatever brings a message first wins, and `answer` hears of it once. */
@@ -48,7 +54,7 @@ export function createReceiver({
   readonly inbox: Inbox;
   readonly clock: Clock;
   readonly log: Log;
-  readonly answer: (message: Accepted) => void;
+  readonly answer: (message: Stored) => void;
 }): (source: string) => Accept {
   return (source) =>
     async ({ messages, malformed }) => {

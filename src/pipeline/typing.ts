@@ -9,6 +9,8 @@ export interface Receipts {
 
 /** Typing fades after 25 s, and a repeat before that has no effect: https://github.com/vercel/chat/pull/320 */
 const REFRESH_MS = 26_000;
+/** About an hour: an agent that is at work that long is seen to be no more. */
+const MAX_REFRESHES = 140;
 
 /**
  * Keeps "typing…" alive until `signal` aborts. Never rejects and is never waited for: it can neither delay nor fail an
@@ -21,7 +23,7 @@ export async function keepTyping(
 ): Promise<void> {
   if (mode === "none") return;
   try {
-    while (!signal.aborted) {
+    for (let shown = 0; shown < MAX_REFRESHES && !signal.aborted; shown++) {
       await receipts.markRead(wamid, { typing: mode === "typing" }, signal);
       if (mode === "read") return;
       await clock.sleep(REFRESH_MS, signal);

@@ -1,17 +1,12 @@
+import { createHash } from "node:crypto";
 import { backoffMs, type Backoff } from "../backoff.ts";
 import type { Clock } from "../clock.ts";
 import { describeError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Inbound } from "../message.ts";
-import type { Accept, Malformed, Source } from "../pipeline/receive.ts";
+import type { Accept, Cursors, Malformed, Source } from "../pipeline/receive.ts";
 import { ApiError, type CloudApi } from "../whatsapp/client.ts";
 import { readInbound } from "../whatsapp/listed.ts";
-
-export interface Cursors {
-  /** Milliseconds since 1970 on the provider's clock: everything that was listed before is stored. */
-  cursor(source: string): Promise<number | undefined>;
-  moveCursor(source: string, to: number, now: number): Promise<void>;
-}
 
 export interface PollOptions {
   readonly phoneNumberId: string;
@@ -58,16 +53,17 @@ const CLOCK_TRUST_MS = 86_400_000;
 const LIVELY_MS = 120_000;
 const LIVELY_FACTOR = 10;
 const ERRORS: Backoff = { firstMs: 2000, maxMs: 300_000 };
-const PAGE_MS = 60_000;
+const RATE_WINDOW_MS = 60_000;
 
 /** Asks the API for new messages, the oldest first, and misses none: overlap, pages to the end, cursor after commit. */
 export class PollSource implements Source {
   readonly name = "poll";
   readonly #parts: PollParts;
   readonly #options: PollOptions;
+  #kind: PollState["kind"] | undefined;
   #lastNewAt = 0;
   #deepAt = 0;
-  /** What lately was listed and stored: wamids, or the text of what is unreadable. */
+  /** What lately was listed and stored: wamids, or the hash of what is unreadable. */
   readonly #stored = new Set<string>();
 
   constructor(parts: PollParts, options: PollOptions) {
@@ -77,25 +73,30 @@ export class PollSource implements Source {
 
   async run(accept: Accept, signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#parts;
-    for (let failures = -1; !signal.aborted;) {
+    for (let failures = 0; !signal.aborted;) {
       try {
         await this.#poll(accept, signal);
         if (failures > 0) log.info({ failures }, "polling works again");
-        if (failures !== 0) this.#parts.onState({ kind: "polling", message: "Polling works" });
+        this.#report({ kind: "polling", message: "Polling works" });
         failures = 0;
         await clock.sleep(this.#nextDelayMs(), signal);
       } catch (error) {
         if (signal.aborted) return;
-        failures = Math.max(failures, 0) + 1;
+        failures++;
         const delayMs = Math.max(retryAfter(error), backoffMs(failures, ERRORS));
         const hint = error instanceof ApiError ? error.hint : undefined;
         const fields = { reason: describeError(error), hint, delayMs };
         log[failures === 1 ? "warn" : "debug"](fields, "polling failed, messages wait at Kapso");
-        if (failures === 1)
-          this.#parts.onState({ kind: "failing", message: fields.reason, hint: fields.hint });
+        this.#report({ kind: "failing", message: fields.reason, hint: fields.hint });
         await clock.sleep(delayMs, signal).catch(() => {});
       }
     }
+  }
+
+  /** Passes on a change, not every try. */
+  #report(state: PollState): void {
+    if (this.#kind !== state.kind) this.#parts.onState(state);
+    this.#kind = state.kind;
   }
 
   /** One look at everything since the cursor. */
@@ -136,25 +137,28 @@ export class PollSource implements Source {
     for (let after: string | undefined; ;) {
       const page = await api.list({ direction: "inbound", ...span, after }, signal);
       serverTime ??= page.serverTime;
-      const fresh = page.rows.map((raw) => this.#readRow(raw)).filter(({ key }) => !this.#stored.has(key));
+      const fresh = page.rows
+        .flatMap((raw) => this.#readRow(raw) ?? [])
+        .filter(({ key }) => !this.#stored.has(key));
       rows.push(...fresh);
       const next = page.after;
       const isKnown = fresh.length === 0 && !isDeep;
-      // A cursor that comes again would lead round in a circle, and new ones for ever would lead nowhere.
-      if (next === undefined || isKnown || cursors.has(next) || cursors.size >= MAX_PAGES)
-        return { rows, serverTime, isWhole: true };
+      // A cursor that comes again would lead round in a circle.
+      if (next === undefined || isKnown || cursors.has(next)) return { rows, serverTime, isWhole: true };
       const canHalve = (span.until ?? serverTime) - span.since > MIN_SPAN_MS;
       if (rows.length >= MAX_ROWS && canHalve) return { rows, serverTime, isWhole: false };
+      if (cursors.size >= MAX_PAGES) throw new RangeError(`The list has more than ${MAX_PAGES} pages`);
       cursors.add(next);
       after = next;
-      if (api.rate.isLow(clock.now())) await clock.sleep(PAGE_MS, signal);
+      if (api.rate.isLow(clock.now())) await clock.sleep(RATE_WINDOW_MS, signal);
     }
   }
 
-  #readRow(raw: unknown): Listed {
+  #readRow(raw: unknown): Listed | undefined {
     const read = readInbound(raw, this.#options.phoneNumberId);
-    if (!read) return { key: "" };
-    return "message" in read ? { key: read.message.wamid, ...read } : { key: read.malformed.raw, ...read };
+    if (read === undefined) return undefined;
+    if ("message" in read) return { key: read.message.wamid, ...read };
+    return { key: createHash("sha256").update(read.malformed.raw).digest("hex"), ...read };
   }
 
   async #store(rows: readonly Listed[], accept: Accept): Promise<void> {
@@ -173,7 +177,7 @@ export class PollSource implements Source {
     const isLively = clock.now() - this.#lastNewAt < LIVELY_MS;
     const wanted = isLively ? intervalMs / LIVELY_FACTOR : intervalMs;
     const delayMs = Math.max(wanted, Math.min(1000, intervalMs), api.rate.minPollIntervalMs);
-    return api.rate.isLow(clock.now()) ? Math.max(delayMs, PAGE_MS / 4) : delayMs;
+    return api.rate.isLow(clock.now()) ? Math.max(delayMs, RATE_WINDOW_MS / 4) : delayMs;
   }
 }
 
@@ -184,7 +188,7 @@ interface Span {
   readonly until?: number | undefined;
 }
 
-/** A row as it was read; neither message nor malformed for what is not ours to read. */
+/** A row as it was read: one of the two. */
 interface Listed {
   readonly key: string;
   readonly message?: Inbound;

@@ -44,6 +44,11 @@ export class Database implements Disposable {
     }
   }
 
+  /** True when every step was done, and none that is not known. */
+  isCurrent(steps: readonly string[]): boolean {
+    return this.#userVersion() === steps.length;
+  }
+
   /** True when SQLite finds no damage. Reads the whole file. */
   isSound(): boolean {
     return this.get("PRAGMA quick_check(1)")?.["quick_check"] === "ok";
@@ -57,7 +62,7 @@ export class Database implements Disposable {
     return this.#statement(sql).all(parameters);
   }
 
-  /** Runs one statement inside a `write`; returns the number of rows it changed. */
+  /** Runs one statement, inside a `write` as every change must be; returns the number of rows it changed. */
   run(sql: string, parameters: Parameters = {}): number {
     return Number(this.#statement(sql).run(parameters).changes);
   }

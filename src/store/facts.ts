@@ -1,4 +1,4 @@
-import type { Cursors } from "../source/poll.ts";
+import type { Cursors } from "../pipeline/receive.ts";
 import type { Database } from "./database.ts";
 
 /** Small facts by name that survive a restart: cursors, and what the daemon last knew of itself. */

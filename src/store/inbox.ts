@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { contactId, type Inbound, type Passive } from "../message.ts";
-import type { Accepted, Inbox, Malformed } from "../pipeline/receive.ts";
+import type { Stored, Inbox, Malformed } from "../pipeline/receive.ts";
 import type { Question, Settlement, Settled } from "../pipeline/answer.ts";
 import type { Database } from "./database.ts";
 import { insertOutgoing } from "./outbox.ts";
@@ -32,7 +32,7 @@ export class SqliteInbox implements Inbox, Settlement {
     this.#db = db;
   }
 
-  async accept(messages: readonly Inbound[], source: string, now: number): Promise<readonly Accepted[]> {
+  async accept(messages: readonly Inbound[], source: string, now: number): Promise<readonly Stored[]> {
     if (messages.length === 0) return [];
     return this.#db.write(() => messages.flatMap((message) => this.#insert(message, source, now)));
   }
@@ -56,8 +56,8 @@ export class SqliteInbox implements Inbox, Settlement {
     });
   }
 
-  /** Accepted and not settled, oldest first: what a start replays. */
-  async pending(): Promise<readonly Accepted[]> {
+  /** Stored and not settled, oldest first: what a start replays. */
+  async pending(): Promise<readonly Stored[]> {
     return this.#db
       .all("SELECT seq, wamid, contact FROM inbox WHERE state = 'pending' ORDER BY seq")
       .map((row) => headRow.parse(row));
@@ -84,15 +84,15 @@ export class SqliteInbox implements Inbox, Settlement {
   }
 
   /** One transaction: the message is settled and its answer queued, or neither. Settling twice changes nothing. */
-  async settle(seq: number, { state, replies, noticePeriodMs }: Settled, now: number): Promise<void> {
-    await this.#db.write(() => {
+  async settle(seq: number, { state, replies, noticePeriodMs }: Settled, now: number): Promise<number> {
+    return this.#db.write(() => {
       const changed = this.#db.run(
         "UPDATE inbox SET state = :state, settled_at = :now WHERE seq = :seq AND state = 'pending'",
         { seq, state, now },
       );
-      if (changed === 0 || replies.length === 0) return;
-      if (noticePeriodMs !== undefined && !this.#noteNotice(seq, now, noticePeriodMs)) return;
-      insertOutgoing(this.#db, replies, { inboxSeq: seq, now });
+      if (changed === 0 || replies.length === 0) return 0;
+      if (noticePeriodMs !== undefined && !this.#noteNotice(seq, now, noticePeriodMs)) return 0;
+      return insertOutgoing(this.#db, replies, { inboxSeq: seq, now }).length;
     });
   }
 
@@ -124,7 +124,7 @@ export class SqliteInbox implements Inbox, Settlement {
     return changed === 1;
   }
 
-  #insert(message: Inbound, source: string, now: number): Accepted[] {
+  #insert(message: Inbound, source: string, now: number): Stored[] {
     const contact = contactId(message.from);
     const state: "pending" | Passive = message.passive ?? "pending";
     const { phone = null, bsuid = null } = message.from;
@@ -151,11 +151,11 @@ export class SqliteInbox implements Inbox, Settlement {
     );
     if (!inserted) return [];
     this.#db.run(
-      `INSERT INTO contact (id, phone, bsuid, name, last_inbound_at) VALUES (:contact, :phone, :bsuid, :name, :sentAt)
+      `INSERT INTO contact (id, phone, bsuid, last_inbound_at) VALUES (:contact, :phone, :bsuid, :sentAt)
        ON CONFLICT (id) DO UPDATE SET
          phone = coalesce(excluded.phone, phone), bsuid = coalesce(excluded.bsuid, bsuid),
-         name = coalesce(excluded.name, name), last_inbound_at = max(last_inbound_at, excluded.last_inbound_at)`,
-      { contact, phone, bsuid, name: message.name ?? null, sentAt: message.sentAt },
+         last_inbound_at = max(last_inbound_at, excluded.last_inbound_at)`,
+      { contact, phone, bsuid, sentAt: message.sentAt },
     );
     return state === "pending" ? [{ seq: Number(inserted["seq"]), wamid: message.wamid, contact }] : [];
   }

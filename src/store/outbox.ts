@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { z } from "zod";
 import { contactId } from "../message.ts";
 import type { NewOutgoing } from "../pipeline/answer.ts";
-import type { Claim, Outbox, Reason } from "../pipeline/deliver.ts";
+import type { Claim, Outbox, Reason } from "../pipeline/outbox.ts";
 import type { Database, Parameters } from "./database.ts";
 
 /** A claim of a `wa-cli` that never came back counts as of unknown outcome after this long. */
@@ -36,17 +36,13 @@ export type OutboxRow = z.output<typeof row>;
 export function insertOutgoing(
   db: Database,
   messages: readonly NewOutgoing[],
-  {
-    inboxSeq,
-    now,
-    claimedBy,
-  }: { readonly inboxSeq: number | null; readonly now: number; readonly claimedBy?: string },
+  { inboxSeq, now }: { readonly inboxSeq: number | null; readonly now: number },
 ): number[] {
   const batch = randomUUID();
   return messages.map(({ to, text }, part) => {
     const inserted = db.get(
-      `INSERT INTO outbox (batch, part, inbox_seq, contact, phone, bsuid, text, tracking_id, state, due_at, claimed_by, created_at)
-       VALUES (:batch, :part, :inboxSeq, :contact, :phone, :bsuid, :text, :tracking, 'queued', :now, :claimedBy, :now)
+      `INSERT INTO outbox (batch, part, inbox_seq, contact, phone, bsuid, text, tracking_id, state, due_at, created_at)
+       VALUES (:batch, :part, :inboxSeq, :contact, :phone, :bsuid, :text, :tracking, 'queued', :now, :now)
        RETURNING id`,
       {
         batch,
@@ -58,7 +54,6 @@ export function insertOutgoing(
         text,
         tracking: `wr-${batch}-${part}`,
         now,
-        claimedBy: claimedBy ?? null,
       },
     );
     return Number(inserted?.["id"]);

@@ -61,7 +61,6 @@ export const MIGRATIONS: readonly string[] = [
     id              TEXT PRIMARY KEY,
     phone           TEXT,
     bsuid           TEXT,
-    name            TEXT,
     last_inbound_at INTEGER NOT NULL,
     denied_at       INTEGER
   ) STRICT;

@@ -1,10 +1,11 @@
 import { existsSync, renameSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { describeError, StateError } from "../errors.ts";
 import { Database } from "./database.ts";
 import { SqliteFacts } from "./facts.ts";
 import { prepareFile, prepareFolder } from "./folder.ts";
 import { SqliteInbox } from "./inbox.ts";
+import { DaemonLock } from "./lock.ts";
 import { SqliteOutbox } from "./outbox.ts";
 import { MIGRATIONS } from "./schema.ts";
 
@@ -38,23 +39,23 @@ export class Store implements Disposable {
   }
 
   /**
-   * Opens the file that is there, or makes it. Only the daemon repairs: with `repair`, a damaged file is moved aside.
+   * Opens the file that is there, or makes it. Only the holder of the daemon's lock repairs: it moves a damaged file aside.
    * @throws StateError
    */
-  static open(folder: string, { repair = false }: { readonly repair?: boolean } = {}): Store {
+  static open(folder: string, { ownsLock = false }: { readonly ownsLock?: boolean } = {}): Store {
     prepareFolder(folder);
     const path = join(folder, "relay.db");
     try {
-      return new Store(openDatabase(path, repair));
+      return new Store(openDatabase(path, ownsLock));
     } catch (error) {
       if (!isDamage(error)) throw asStateError(error, path);
-      if (!repair)
+      if (!ownsLock)
         throw new StateError(`The state file ${path} is damaged`, {
           cause: error,
           hint: "start wa-poller: it moves the file aside and begins a new one",
         });
       const setAside = moveAside(path);
-      return new Store(openDatabase(path, false), setAside);
+      return new Store(openDatabase(path, true), setAside);
     }
   }
 
@@ -73,7 +74,7 @@ export class Store implements Disposable {
     await run("DELETE FROM outbox WHERE state = 'accepted' AND settled_at < :before", KEYS_MS);
     await run("DELETE FROM outbox WHERE state = 'dead' AND settled_at < :before", DEAD_LETTERS_MS);
     await run("DELETE FROM inbox WHERE state != 'pending' AND received_at < :before", KEYS_MS);
-    await run("DELETE FROM quarantine WHERE seen_at < :before", DEAD_LETTERS_MS);
+    await run("DELETE FROM quarantine WHERE seen_at < :before", KEYS_MS);
     await run("DELETE FROM contact WHERE last_inbound_at < :before", CONTACTS_MS);
   }
 
@@ -82,19 +83,29 @@ export class Store implements Disposable {
   }
 }
 
-function openDatabase(path: string, check: boolean): Database {
+function openDatabase(path: string, ownsLock: boolean): Database {
   const isNew = !existsSync(path);
   // Made before SQLite opens it: its -wal and -shm files take over the mode of this one.
   prepareFile(path);
   const db = new Database(path);
   try {
-    if (!isNew && check && !db.isSound()) throw new DamageError("SQLite's quick_check found damage");
-    db.migrate(MIGRATIONS);
+    if (!isNew && ownsLock && !db.isSound()) throw new DamageError("SQLite's quick_check found damage");
+    if (!db.isCurrent(MIGRATIONS)) migrate(db, path, ownsLock);
     return db;
   } catch (error) {
     db[Symbol.dispose]();
     throw error;
   }
+}
+
+/** The schema changes only under the lock: a daemon of another version may be at work. */
+function migrate(db: Database, path: string, ownsLock: boolean): void {
+  using lock = ownsLock ? undefined : DaemonLock.tryAcquire(dirname(path));
+  if (!ownsLock && !lock)
+    throw new StateError("The running wa-poller is of another version than this program", {
+      hint: "restart wa-poller, so that both are of the same version",
+    });
+  db.migrate(MIGRATIONS);
 }
 
 class DamageError extends Error {}

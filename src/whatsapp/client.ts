@@ -3,7 +3,7 @@ import type { Clock } from "../clock.ts";
 import { describeError, RelayError } from "../errors.ts";
 import { neverLeft, readText, type Fetch, type HttpResponse } from "../http.ts";
 import type { Identity } from "../message.ts";
-import type { Outgoing, Sender, SendOutcome, Sighting } from "../pipeline/deliver.ts";
+import type { Outgoing, Sender, SendOutcome, Sighting } from "../pipeline/outbox.ts";
 import type { Receipts } from "../pipeline/typing.ts";
 import { readFailure, type Failure } from "./failure.ts";
 import { listPage, readSentText } from "./listed.ts";
@@ -62,8 +62,8 @@ export class CloudApi implements Sender, Receipts {
   readonly #account: CloudApiAccount;
   readonly #fetch: Fetch;
   readonly #clock: Clock;
-  /** Provider's clock minus ours. */
-  #skewMs = 0;
+  /** Provider's clock minus ours; undefined until an answer told. */
+  #skewMs: number | undefined;
 
   constructor(account: CloudApiAccount, { fetch, clock }: { readonly fetch: Fetch; readonly clock: Clock }) {
     this.#account = account;
@@ -96,7 +96,7 @@ export class CloudApi implements Sender, Receipts {
     return {
       rows: data,
       after: isLast ? undefined : (paging?.cursors?.after ?? undefined),
-      serverTime: this.#clock.now() + this.#skewMs,
+      serverTime: this.#clock.now() + (this.#skewMs ?? 0),
     };
   }
 
@@ -128,9 +128,12 @@ export class CloudApi implements Sender, Receipts {
     isKnown: (wamid: string) => Promise<boolean>,
     signal: AbortSignal,
   ): Promise<Sighting> {
-    const since = sinceMs + this.#skewMs - CLOCK_MARGIN_MS;
-    const until = since + CLOCK_MARGIN_MS + EFFECT_MS;
     try {
+      // Any answer tells their clock; a span on ours could miss the message.
+      if (this.#skewMs === undefined)
+        await this.list({ direction: "outbound", since: this.#clock.now() }, signal);
+      const since = sinceMs + (this.#skewMs ?? 0) - CLOCK_MARGIN_MS;
+      const until = since + CLOCK_MARGIN_MS + EFFECT_MS;
       let after: string | undefined;
       for (let pages = 0; pages < MAX_SEARCH_PAGES; pages++) {
         const page = await this.list({ direction: "outbound", since, until, after }, signal);

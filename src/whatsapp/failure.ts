@@ -1,10 +1,11 @@
 import { z } from "zod";
-import type { SendOutcome } from "../pipeline/deliver.ts";
+import type { SendOutcome } from "../pipeline/outbox.ts";
 
 /** What an answer other than success means for the request. */
 export type Failure = Exclude<SendOutcome, { kind: "accepted" }>;
 
-interface Verdict {
+/** What a code or status means, before the answer's own words are added. */
+interface Rule {
   readonly kind: Failure["kind"];
   readonly scope?: "person" | "all";
   readonly afterMs?: number;
@@ -13,12 +14,12 @@ interface Verdict {
   readonly what?: "credentials" | "account";
 }
 
-const LATER: Verdict = { kind: "later", scope: "all" };
-const REFUSED: Verdict = { kind: "refused" };
-const UNKNOWN: Verdict = { kind: "unknown" };
+const LATER: Rule = { kind: "later", scope: "all" };
+const REFUSED: Rule = { kind: "refused" };
+const UNKNOWN: Rule = { kind: "unknown" };
 
 /** The key or the account needs somebody's hand. */
-const blocked = (hint: string, what: "credentials" | "account" = "account"): Verdict => ({
+const blocked = (hint: string, what: "credentials" | "account" = "account"): Rule => ({
   kind: "blocked",
   hint,
   what,
@@ -38,7 +39,7 @@ const REGISTRATION = blocked(
  * Meta's error codes; the HTTP status and the title say little, a rate limit comes as 400.
  * https://developers.facebook.com/documentation/business-messaging/whatsapp/support/error-codes
  */
-const BY_CODE = new Map<number, Verdict>([
+const BY_CODE = new Map<number, Rule>([
   ...codes([0, 190], TOKEN),
   ...codes([3, 10, 131005, ...range(200, 299)], RIGHTS),
   ...codes([2, 131016, 133004], LATER),
@@ -95,7 +96,7 @@ export function readFailure(status: number, retryAfter: string | null, body: str
   }
 }
 
-function judge(status: number, code: number | undefined): Verdict {
+function judge(status: number, code: number | undefined): Rule {
   const known = code === undefined ? undefined : BY_CODE.get(code);
   if (known) return known;
   // Some answers repeat the status as the code; then there is no word of Meta's on this message.
@@ -148,7 +149,7 @@ export function parseRetryAfter(value: string | null, now = Date.now()): number 
   return Number.isFinite(date) ? Math.min(Math.max(date - now, 0), 600_000) : undefined;
 }
 
-function codes(list: readonly number[], verdict: Verdict): [number, Verdict][] {
+function codes(list: readonly number[], verdict: Rule): [number, Rule][] {
   return list.map((code) => [code, verdict]);
 }
 

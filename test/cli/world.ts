@@ -68,6 +68,7 @@ export class World implements AsyncDisposable {
       stdout,
       stderr,
       signal: signal ?? new AbortController().signal,
+      pid: process.pid,
     };
     const code = await runCli(io, args);
     const ran = { code, out: out(), err: err() };

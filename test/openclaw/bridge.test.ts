@@ -92,7 +92,7 @@ describe("wa-poller with the real OpenClaw gateway", () => {
       kapso.receive({ from: person(20), text: text === "[[empty]]" ? text : `${text}[[always]]` });
 
       daemon.start();
-      await until("settled", () => daemon.log.includes("message silent"), 60_000);
+      await until("settled", () => daemon.log.includes('"state":"silent"'), 60_000);
 
       expect(kapso.sent).toEqual([]);
     },

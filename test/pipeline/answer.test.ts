@@ -40,10 +40,12 @@ interface Setup {
   readonly options?: Partial<AnswerOptions>;
   readonly ask?: (turn: Turn, signal: AbortSignal) => Promise<string>;
   readonly markRead?: (wamid: string) => Promise<void>;
+  /** The gateway does not get to work. */
+  readonly isAway?: boolean;
   readonly wrap?: (inbox: Settlement) => Settlement;
 }
 
-function setUp({ policy, options, ask, markRead, wrap = (inbox) => inbox }: Setup = {}) {
+function setUp({ policy, options, ask, markRead, isAway, wrap = (inbox) => inbox }: Setup = {}) {
   const folder = mkdtempSync(join(tmpdir(), "wa-answer-test-"));
   const store = Store.open(folder);
   const stop = new AbortController();
@@ -77,8 +79,9 @@ function setUp({ policy, options, ask, markRead, wrap = (inbox) => inbox }: Setu
         ...policy,
       }),
       gateway: {
-        ask: async (turn, signal) => {
+        ask: async (turn, onWork, signal) => {
           turns.push(turn);
+          if (!isAway) onWork();
           return ask ? ask(turn, signal) : `re ${turn.message.text}`;
         },
       },
@@ -95,7 +98,7 @@ function setUp({ policy, options, ask, markRead, wrap = (inbox) => inbox }: Setu
         log,
       },
       format: toMessages,
-      deliver: (contact) => delivered.push(contact),
+      wakeDelivery: (contact) => delivered.push(contact),
       clock,
       log,
     },
@@ -423,5 +426,29 @@ describe("failures", () => {
     await world.handle([inbound({ from: { phone: BOB } })]);
 
     expect(world.sent()).toEqual([{ contact: BOB, text: "not for you" }]);
+  });
+
+  test("P4: while the gateway is away nobody sees a receipt or typing", async () => {
+    using world = setUp({ isAway: true });
+
+    await world.handle([inbound()]);
+
+    expect(world.receipts).toEqual([]);
+    expect(world.sent()).toEqual([{ contact: ANN, text: "re hello" }]);
+  });
+
+  test("a message that waited until the reply window closed is not answered", async () => {
+    const ask = (_turn: Turn, signal: AbortSignal) =>
+      new Promise<string>((_resolve, reject) => {
+        signal.addEventListener("abort", () => reject(new Error("aborted")), { once: true });
+      });
+    using world = setUp({ ask, options: { maxAgeMs: 30 } });
+
+    await world.handle([inbound({ sentAt: NOW })]);
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    await world.handle([]);
+
+    expect(world.store.inbox.counts()).toEqual({ stale: 1 });
+    expect(world.sent()).toEqual([]);
   });
 });

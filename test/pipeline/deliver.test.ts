@@ -3,15 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
 import { describe, expect, test } from "vitest";
-import {
-  Deliverer,
-  type Claim,
-  type Outbox,
-  type Outgoing,
-  type Sender,
-  type SendOutcome,
-  type Sighting,
-} from "../../src/pipeline/deliver.ts";
+import { Deliverer } from "../../src/pipeline/deliver.ts";
+import type { Claim, Outbox, Outgoing, Sender, SendOutcome, Sighting } from "../../src/pipeline/outbox.ts";
 import { Lanes } from "../../src/pipeline/lanes.ts";
 import { Store } from "../../src/store/store.ts";
 

@@ -239,7 +239,7 @@ describe.concurrent("wa-poller", { timeout: 120_000 }, () => {
     burst(kapso, 20, 2);
 
     daemon.start();
-    await until("denials", () => daemon.log.split("message denied").length > 20);
+    await until("denials", () => daemon.log.split('"state":"denied"').length > 20);
 
     expect(gateway.asked).toEqual([]);
     expect(kapso.receipts).toEqual([]);
@@ -262,7 +262,7 @@ describe.concurrent("wa-poller", { timeout: 120_000 }, () => {
 
     daemon.start();
     await until("answer and notice", () => kapso.sent.length >= 2);
-    await until("denials", () => daemon.log.split("message denied").length > 5);
+    await until("denials", () => daemon.log.split('"state":"denied"').length > 5);
 
     expect(new Map(kapso.sent.map(({ to, text }) => [to, text]))).toEqual(
       new Map([
@@ -288,7 +288,7 @@ describe.concurrent("wa-poller", { timeout: 120_000 }, () => {
     kapso.receive({ from: person(1), text: "hello" });
 
     daemon.start();
-    await until("settled", () => daemon.log.includes("message silent"));
+    await until("settled", () => daemon.log.includes('"state":"silent"'));
     await pause(200);
 
     expect(kapso.sent).toEqual([]);

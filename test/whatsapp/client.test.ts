@@ -268,12 +268,12 @@ describe("findSent()", () => {
     api().findSent(outgoing(given), NOW, isKnown, never);
 
   test("P7: looks at what we sent, from a little before the try", async () => {
-    const seen = pages(full([ours()]));
+    const seen = pages(full([]), full([ours()]));
 
     expect(await find()).toEqual({ kind: "found", wamid: "wamid.S1" });
-    expect(seen[0]?.get("direction")).toBe("outbound");
-    expect(Date.parse(seen[0]?.get("since") ?? "")).toBeLessThan(NOW);
-    expect(Date.parse(seen[0]?.get("since") ?? "")).toBeGreaterThan(NOW - 60_000);
+    expect(seen.at(-1)?.get("direction")).toBe("outbound");
+    expect(Date.parse(seen.at(-1)?.get("since") ?? "")).toBeLessThan(NOW);
+    expect(Date.parse(seen.at(-1)?.get("since") ?? "")).toBeGreaterThan(NOW - 60_000);
   });
 
   test.each([
@@ -298,19 +298,19 @@ describe("findSent()", () => {
     ["what the person wrote", { kapso: { direction: "inbound" } }, {}, false],
     ["another kind", { type: "image" }, {}, false],
   ])("P7: %s", async (_what, row, message, isSame) => {
-    pages(full([ours(row)]));
+    pages(full([]), full([ours(row)]));
 
     expect(await find(message)).toEqual(isSame ? { kind: "found", wamid: "wamid.S1" } : { kind: "absent" });
   });
 
   test("P7: a number of another country is another person though the end is the same", async () => {
-    pages(full([ours({ to: "49555010001" })]));
+    pages(full([]), full([ours({ to: "49555010001" })]));
 
     expect(await find({ to: { phone: "15555010001" } })).toEqual({ kind: "absent" });
   });
 
   test("P7: what is known under another row is not taken for this one", async () => {
-    pages(full([ours(), ours({ id: "wamid.S2" })]));
+    pages(full([]), full([ours(), ours({ id: "wamid.S2" })]));
 
     expect(await find({}, async (wamid) => wamid === "wamid.S1")).toEqual({
       kind: "found",
@@ -318,8 +318,19 @@ describe("findSent()", () => {
     });
   });
 
+  test("P7: is looked for on the provider's clock, learnt first when no answer has told it yet", async () => {
+    const date = new Date(NOW - 60_000).toUTCString();
+    const answer = (body: object) => HttpResponse.json(body, { headers: { Date: date } });
+    const seen = pages(answer(full([])), answer(full([ours()])));
+
+    expect(await find()).toEqual({ kind: "found", wamid: "wamid.S1" });
+    const [, search] = seen;
+    expect(Date.parse(search?.get("since") ?? "")).toBeLessThan(NOW - 60_000);
+    expect(Date.parse(search?.get("until") ?? "")).toBeGreaterThan(NOW - 60_000);
+  });
+
   test("P7: is looked for on every page", async () => {
-    pages(full(hundred, "next"), full([ours()]));
+    pages(full([]), full(hundred, "next"), full([ours()]));
 
     expect(await find()).toEqual({ kind: "found", wamid: "wamid.S1" });
   });
@@ -335,7 +346,7 @@ describe("findSent()", () => {
   });
 
   test("P7: a list that fails on its second page is unclear, not absent", async () => {
-    pages(full(hundred, "next"), HttpResponse.json({}, { status: 503 }));
+    pages(full([]), full(hundred, "next"), HttpResponse.json({}, { status: 503 }));
 
     expect((await find()).kind).toBe("unclear");
   });

@@ -15,7 +15,8 @@ export class ScopeError extends RelayError {}
 export function diagnose(error: unknown, url: string): GatewayState {
   if (error instanceof RpcError) return diagnoseRefusal(error);
   const message = error instanceof ConnectionLostError ? error.message : describeError(error);
-  if (error instanceof ScopeError) return { kind: "refused", message, hint: error.hint };
+  if (error instanceof RelayError && error.hint !== undefined)
+    return { kind: "refused", message, hint: error.hint };
   return { kind: "unreachable", message, hint: `start the gateway, or set gateway.url (it is ${url})` };
 }
 

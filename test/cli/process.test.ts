@@ -1,0 +1,54 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import { StandInKapso, type Fault } from "../../src/sandbox/kapso.ts";
+import { Store } from "../../src/store/store.ts";
+import { until } from "../poller/daemon.ts";
+
+const BIN = fileURLToPath(new URL("../../cli/bin.ts", import.meta.url));
+
+/** A real `wa-cli send` that meets `fault`, and is sent `signal` at its first request. */
+async function interrupt(fault: Fault, signal: "SIGTERM" | "SIGINT" | "SIGHUP") {
+  await using kapso = await StandInKapso.start();
+  const folder = mkdtempSync(join(tmpdir(), "wa-cli-process-"));
+  kapso.fault = ({ kind }) => (kind === "send" ? fault : undefined);
+  const env = {
+    PATH: process.env["PATH"] ?? "",
+    HOME: folder,
+    KAPSO_API_KEY: kapso.apiKey,
+    KAPSO_PHONE_NUMBER_ID: kapso.phoneNumberId,
+    KAPSO_BASE_URL: kapso.url,
+    KAPSO_STATE_DIR: folder,
+  };
+  const child = spawn(process.execPath, [BIN, "send", "--to", "+15550100001", "--text", "hello"], { env });
+  const exited = once(child, "exit");
+  await until("a request", () => kapso.requests.some(({ kind }) => kind === "send"));
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  child.kill(signal);
+  const [code] = await exited;
+  using store = Store.open(folder);
+  const states = store.outbox.list({ all: true, limit: 10 }).map(({ state }) => state);
+  rmSync(folder, { recursive: true, force: true });
+  return { code, states, sent: kapso.sent.length };
+}
+
+describe("wa-cli send, interrupted", () => {
+  test.each(["SIGTERM", "SIGINT", "SIGHUP"] as const)(
+    "P7: by %s while it waits: nothing leaves later",
+    async (signal) => {
+      const outcome = await interrupt({ status: 429, headers: { "Retry-After": "5" } }, signal);
+
+      expect(outcome).toEqual({ code: 7, states: ["dead"], sent: 0 });
+    },
+  );
+
+  test("P7: by SIGTERM in the middle of the request: the outcome is unknown, and said so", async () => {
+    const outcome = await interrupt({ delayMs: 5000, afterEffect: true }, "SIGTERM");
+
+    expect(outcome).toMatchObject({ code: 6, states: ["doubt"] });
+  });
+});
