@@ -57,17 +57,17 @@ describe.concurrent("wa-poller", { timeout: 120_000 }, () => {
     const texts = burst(kapso, 1000, 40);
 
     daemon.start();
-    await until("1,000 answers", () => kapso.sent.length >= 1000);
+    await until("1,000 answers", () => kapso.sent.length >= 1000, 90_000);
     await pause(300);
 
     expectEachOnce(kapso.sent, texts);
     expect(orderViolations(kapso.sent)).toBe(0);
   });
 
-  test("P1, P2: kill -9 at 20 random instants of a burst of 500 loses nothing and answers nothing twice", async () => {
+  test("P1, P2: kill -9 at 20 random instants of a burst of 800 loses nothing and answers nothing twice", async () => {
     await using world = await setUp();
     const { kapso, daemon } = world;
-    const texts = burst(kapso, 500, 25);
+    const texts = burst(kapso, 800, 25);
     // Slow enough that the burst outlasts 20 lives.
     kapso.fault = ({ kind }) => (kind === "send" ? { afterEffect: true, delayMs: 200 } : undefined);
     const progress = new Set<number>();
@@ -81,9 +81,9 @@ describe.concurrent("wa-poller", { timeout: 120_000 }, () => {
       progress.add(kapso.sent.length);
     }
     expect(progress.size).toBeGreaterThanOrEqual(10);
-    expect(kapso.sent.length).toBeLessThan(500);
+    expect(kapso.sent.length).toBeLessThan(800);
     daemon.start();
-    await until("500 answers", () => kapso.sent.length >= 500, 60_000);
+    await until("800 answers", () => kapso.sent.length >= 800, 60_000);
     await pause(4000); // anything in doubt settles within WA_SETTLE
 
     expect(daemon.log).toContain("sends of unknown outcome are looked up");
@@ -92,16 +92,17 @@ describe.concurrent("wa-poller", { timeout: 120_000 }, () => {
   }, 120_000);
 
   test("P8: a gateway that is absent at the start and down while messages arrive: all are answered afterwards", async () => {
-    await using world = await setUp();
+    await using world = await setUp({ env: { WA_LOG_LEVEL: "debug" } });
     const { kapso, daemon, gateway } = world;
     const port = Number(new URL(gateway.url).port);
     await gateway[Symbol.asyncDispose]();
     const early = burst(kapso, 20, 5);
 
     daemon.start();
-    await pause(1500);
+    await until("the early ones stored", () => daemon.log.split("message stored").length > 20);
     const late = burst(kapso, 80, 8);
-    await pause(1500);
+    await until("the late ones stored", () => daemon.log.split("message stored").length > 100);
+    await pause(500);
     expect(kapso.sent).toEqual([]);
     await using back = await EchoGateway.start({ port, reply: ({ message }) => `re ${message}` });
     await until("100 answers", () => kapso.sent.length >= 100);
@@ -167,7 +168,7 @@ describe.concurrent("wa-poller", { timeout: 120_000 }, () => {
 
     for (let life = 0; life < 6; life++) {
       daemon.start();
-      await until("a start", () => daemon.log.split("wa-poller 0").length > life + 1);
+      await until("a start", () => daemon.log.split(" starts").length > life + 1);
       await pause(life * 60);
       const asked = Date.now();
       expect(await daemon.stop("SIGTERM")).toBe(0);
@@ -204,8 +205,9 @@ describe.concurrent("wa-poller", { timeout: 120_000 }, () => {
     expect(gateway.asked).toHaveLength(3);
 
     await gateway[Symbol.asyncDispose]();
+    const lists = kapso.requests.length;
     kapso.receive({ from: person(1), text: "anybody there?" });
-    await pause(1200);
+    await until("two polls", () => kapso.requests.length >= lists + 2);
     const asked = Date.now();
     expect(await daemon.stop("SIGTERM")).toBe(0);
     expect(Date.now() - asked).toBeLessThan(4000);
@@ -431,13 +433,13 @@ describe.concurrent("wa-poller", { timeout: 120_000 }, () => {
     expect(readFileSync(join(state, aside ?? "")).subarray(0, 8)).toEqual(Buffer.alloc(8, 7));
   });
 
-  test("a configuration error ends it with code 3 and names the key and the nearest known one", async () => {
+  test("a configuration error ends it with code 3 and names the key and what it may be", async () => {
     await using world = await setUp({ env: { KAPSO_MODE: "tailscael" } });
     const { daemon } = world;
 
     daemon.start();
 
     expect(await daemon.exited()).toBe(3);
-    expect(daemon.log).toContain("KAPSO_MODE (delivery.mode)");
+    expect(daemon.log).toContain("KAPSO_MODE (delivery.mode): must be one of");
   });
 });

@@ -527,8 +527,8 @@ describe("damage", () => {
     raw.exec("PRAGMA user_version = 999");
     raw.close();
 
-    for (const repair of [false, true])
-      expect(() => Store.open(folder.path, { repair })).toThrow(/newer version/);
+    for (const ownsLock of [false, true])
+      expect(() => Store.open(folder.path, { ownsLock })).toThrow(/newer version/);
 
     expect(existsSync(file)).toBe(true);
     expect(readdirSync(folder.path).filter((name) => name.includes("damaged"))).toEqual([]);
