@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import { backoffMs, type Backoff } from "../backoff.ts";
 import type { Clock } from "../clock.ts";
+import { DeadlineError, withDeadline } from "../deadline.ts";
 import { GatewayError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { isLoopback } from "../loopback.ts";
@@ -96,18 +97,18 @@ export class OpenClawGateway implements Gateway {
     for (let tries = 1; ; tries++) {
       const connection = await this.#whenConnected(signal);
       if (tries === 1) onWork();
-      const deadline = AbortSignal.timeout(this.#options.turnTimeoutMs + GRACE_MS);
-      const limit = AbortSignal.any([signal, deadline]);
       try {
-        const found = wasAsked
-          ? await this.#recover(connection, turn, limit)
-          : { key: runKey(turn.message.wamid, 1) };
-        if ("text" in found) return found.text;
-        wasAsked = true;
-        return await this.#run(connection, turn, found.key, limit);
+        return await withDeadline(this.#options.turnTimeoutMs + GRACE_MS, signal, async (limit) => {
+          const found = wasAsked
+            ? await this.#recover(connection, turn, limit)
+            : { key: runKey(turn.message.wamid, 1) };
+          if ("text" in found) return found.text;
+          wasAsked = true;
+          return this.#run(connection, turn, found.key, limit);
+        });
       } catch (error) {
         signal.throwIfAborted();
-        if (deadline.aborted)
+        if (error instanceof DeadlineError)
           throw new GatewayError("The gateway did not finish the turn in time", { cause: error });
         await this.#waitOrThrow(error, tries, signal);
       }

@@ -1,4 +1,5 @@
 import type { Clock } from "../clock.ts";
+import { DeadlineError, withDeadline } from "../deadline.ts";
 import { describeError, GatewayError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { contactId, maskContact, type Identity, type Inbound } from "../message.ts";
@@ -153,18 +154,17 @@ export class Answerer {
     const { gateway, typing, format, clock, log } = this.#parts;
     const askedAt = clock.now();
     const answered = new AbortController();
-    const onWork = () =>
-      void keepTyping(turn.message.wamid, typing, AbortSignal.any([answered.signal, this.#signal]));
+    const onWork = () => void keepTyping(turn.message.wamid, typing, answered.signal);
     // It may wait for the gateway until the reply window closes, and not longer.
-    const expired = AbortSignal.timeout(Math.max(0, turn.message.sentAt + this.#options.maxAgeMs - askedAt));
+    const leftMs = Math.max(0, turn.message.sentAt + this.#options.maxAgeMs - askedAt);
     try {
-      const answer = await gateway.ask(turn, onWork, AbortSignal.any([expired, this.#signal]));
+      const answer = await withDeadline(leftMs, this.#signal, (limit) => gateway.ask(turn, onWork, limit));
       log.debug({ wamid: turn.message.wamid, durationMs: clock.now() - askedAt }, "agent answered");
       const text = visibleText(answer);
       const replies = (await format(text)).map((part) => ({ to: turn.message.from, text: part }));
       return { state: replies.length > 0 ? "answered" : "silent", replies };
     } catch (error) {
-      if (expired.aborted && !this.#signal.aborted) return { state: "stale", replies: [] };
+      if (error instanceof DeadlineError) return { state: "stale", replies: [] };
       if (!(error instanceof GatewayError)) throw error;
       log.error(
         { wamid: turn.message.wamid, reason: describeError(error), hint: error.hint },

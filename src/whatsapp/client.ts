@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Clock } from "../clock.ts";
+import { DeadlineError, withDeadline } from "../deadline.ts";
 import { describeError, RelayError } from "../errors.ts";
 import { neverLeft, readText, type Fetch, type HttpResponse } from "../http.ts";
 import type { Identity } from "../message.ts";
@@ -81,14 +82,8 @@ export class CloudApi implements Sender, Receipts {
     });
     if (query.until !== undefined) search.set("until", new Date(query.until).toISOString());
     if (query.after !== undefined) search.set("after", query.after);
-    const response = await this.#request(
-      "GET",
-      `/messages?${search.toString()}`,
-      undefined,
-      TIMEOUT_MS,
-      signal,
-    );
-    const page = listPage.safeParse(parseJson(await this.#body(response, MAX_PAGE_BYTES)));
+    const path = `${this.#messagesPath}?${search.toString()}`;
+    const page = listPage.safeParse(await this.#call({ path, maxBytes: MAX_PAGE_BYTES }, signal));
     if (!page.success)
       throw new ApiError({ kind: "unknown", error: "The list of messages has an unknown shape" });
     const { data, paging } = page.data;
@@ -110,8 +105,7 @@ export class CloudApi implements Sender, Receipts {
       biz_opaque_callback_data: message.trackingId,
     };
     try {
-      const response = await this.#request("POST", "/messages", body, TIMEOUT_MS, signal);
-      const answer = sendAnswer.safeParse(parseJson(await this.#body(response, MAX_ANSWER_BYTES)));
+      const answer = sendAnswer.safeParse(await this.#call({ path: this.#messagesPath, body }, signal));
       const wamid = answer.data?.messages[0]?.id;
       return wamid === undefined
         ? { kind: "unknown", error: "The answer names no message id" }
@@ -167,68 +161,50 @@ export class CloudApi implements Sender, Receipts {
       message_id: wamid,
       ...(typing && { typing_indicator: { type: "text" } }),
     };
-    const response = await this.#request("POST", "/messages", body, RECEIPT_TIMEOUT_MS, signal);
-    await this.#body(response, MAX_ANSWER_BYTES);
+    await this.#call({ path: this.#messagesPath, body, timeoutMs: RECEIPT_TIMEOUT_MS }, signal);
   }
 
   /** What Kapso knows of our number. @throws ApiError */
   async number(signal: AbortSignal): Promise<unknown> {
     const { phoneNumberId } = this.#account;
     const path = `/platform/v1/whatsapp/phone_numbers/${encodeURIComponent(phoneNumberId)}`;
-    const response = await this.#fetchOk("GET", path, undefined, TIMEOUT_MS, signal);
-    return parseJson(await this.#body(response, MAX_ANSWER_BYTES));
+    return this.#call({ path }, signal);
   }
 
-  async #request(
-    method: "GET" | "POST",
-    path: string,
-    body: unknown,
-    timeoutMs: number,
-    signal: AbortSignal,
-  ) {
-    const { phoneNumberId } = this.#account;
-    return this.#fetchOk(
-      method,
-      `/meta/whatsapp/v24.0/${encodeURIComponent(phoneNumberId)}${path}`,
-      body,
-      timeoutMs,
-      signal,
-    );
+  get #messagesPath(): string {
+    return `/meta/whatsapp/v24.0/${encodeURIComponent(this.#account.phoneNumberId)}/messages`;
   }
 
-  async #fetchOk(
-    method: "GET" | "POST",
-    path: string,
-    body: unknown,
-    timeoutMs: number,
-    signal: AbortSignal,
-  ) {
+  /** One request, its answer parsed as JSON; undefined when it is none. @throws ApiError */
+  async #call({ path, timeoutMs = TIMEOUT_MS, ...call }: ApiCall, signal: AbortSignal): Promise<unknown> {
+    return withDeadline(timeoutMs, signal, async (limit) => {
+      const response = await this.#send(path, call.body, limit);
+      this.#note(response);
+      const isOk = response.status >= 200 && response.status < 300;
+      const text = readText(response, isOk ? (call.maxBytes ?? MAX_ANSWER_BYTES) : MAX_ANSWER_BYTES);
+      if (isOk) return parseJson(await text.catch(brokenOff));
+      const { status, headers } = response;
+      throw new ApiError(readFailure(status, headers.get("retry-after"), await text.catch(() => "")));
+    }).catch((error: unknown) => {
+      if (!(error instanceof DeadlineError)) throw error;
+      throw new ApiError({ kind: "unknown", error: `No answer within ${timeoutMs} ms` }, { cause: error });
+    });
+  }
+
+  async #send(path: string, body: unknown, signal: AbortSignal): Promise<HttpResponse> {
     const { baseUrl, apiKey } = this.#account;
-    const response = await this.#fetch(baseUrl + path, {
-      method,
+    return this.#fetch(baseUrl + path, {
+      method: body === undefined ? "GET" : "POST",
       headers: { "X-API-Key": apiKey, Accept: "application/json", "Content-Type": "application/json" },
       ...(body !== undefined && { body: JSON.stringify(body) }),
       redirect: "manual",
-      signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+      signal,
     }).catch((cause: unknown) => {
       const error = `Cannot reach ${baseUrl}: ${describeError(cause)}`;
-      throw new ApiError(
-        neverLeft(cause) ? { kind: "later", scope: "all", error } : { kind: "unknown", error },
-        { cause },
-      );
-    });
-    this.#note(response);
-    if (response.status >= 200 && response.status < 300) return response;
-    const text = await readText(response, MAX_ANSWER_BYTES).catch(() => "");
-    throw new ApiError(readFailure(response.status, response.headers.get("retry-after"), text));
-  }
-
-  async #body(response: HttpResponse, maxBytes: number): Promise<string> {
-    return readText(response, maxBytes).catch((cause: unknown) => {
-      throw new ApiError(
-        { kind: "unknown", error: `The answer broke off: ${describeError(cause)}` },
-        { cause },
-      );
+      const failure: Failure = neverLeft(cause)
+        ? { kind: "later", scope: "all", error }
+        : { kind: "unknown", error };
+      throw new ApiError(failure, { cause });
     });
   }
 
@@ -239,6 +215,18 @@ export class CloudApi implements Sender, Receipts {
     if (Number.isFinite(date) && date - now < MAX_SKEW_MS) this.#skewMs = date - now;
     this.rate.note(headers.get("x-ratelimit-limit"), headers.get("x-ratelimit-remaining"), now);
   }
+}
+
+interface ApiCall {
+  readonly path: string;
+  /** With a body it is a POST, without one a GET. */
+  readonly body?: unknown;
+  readonly timeoutMs?: number;
+  readonly maxBytes?: number;
+}
+
+function brokenOff(cause: unknown): never {
+  throw new ApiError({ kind: "unknown", error: `The answer broke off: ${describeError(cause)}` }, { cause });
 }
 
 /** A BSUID goes into `recipient`: in `to` it gets a 200 and is never delivered. `to` needs its `+`. */
