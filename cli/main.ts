@@ -9,6 +9,8 @@ export async function main(): Promise<void> {
   const stop = new AbortController();
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
     process.once(name, () => stop.abort(new CommandError(EXIT.failed, `Interrupted by ${name}`)));
+  // Whoever reads the answer may go away (`| head -1`): the exit code still tells what happened.
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
   const io: Io = {
     env: process.env,
     stdin: process.stdin,
@@ -30,7 +32,10 @@ export async function runCli(io: Io, args: readonly string[]): Promise<ExitCode>
     const asJson = args.includes("--json");
     if (error instanceof CommanderError) {
       if (error.exitCode === 0) return EXIT.done;
-      if (asJson) io.stdout.write(`${JSON.stringify({ error: error.message, exitCode: EXIT.usage })}\n`);
+      if (asJson)
+        io.stdout.write(
+          `${JSON.stringify({ error: error.message.replace(/^error: /, ""), exitCode: EXIT.usage })}\n`,
+        );
       return EXIT.usage;
     }
     const exitCode = exitCodeOf(error);

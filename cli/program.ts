@@ -133,6 +133,6 @@ function parseSeconds(value: string): number {
 }
 
 function parseCount(value: string): number {
-  if (!/^[1-9]\d{0,9}$/.test(value)) throw new InvalidArgumentError("It must be a positive whole number.");
-  return Number(value);
+  if (!/^#?[1-9]\d{0,9}$/.test(value)) throw new InvalidArgumentError("It must be a positive whole number.");
+  return Number(value.replace("#", ""));
 }

@@ -4,6 +4,7 @@ import { loadConfig, requireKapso, type Config } from "../src/config/config.ts";
 import { ConfigError, describeError, RelayError } from "../src/errors.ts";
 import type { Log } from "../src/log.ts";
 import { Store } from "../src/store/store.ts";
+import { showUrl } from "../src/url.ts";
 import { VERSION } from "../src/version.ts";
 import { startBridge } from "./compose.ts";
 import { createLog } from "./log.ts";
@@ -43,6 +44,8 @@ export async function main(): Promise<void> {
 async function run({ config: file, sandbox, check }: Options): Promise<void> {
   const config = loadConfig({ env: process.env, file });
   if (check) return checkOnly(config);
+  // Whoever reads the sandbox's output may go away: `npm start | head`.
+  process.stdout.once("error", () => process.kill(process.pid, "SIGTERM"));
   const log = await createLog({
     level: sandbox && config.log.level === "info" ? "warn" : config.log.level,
     format: config.log.format ?? (process.stderr.isTTY ? "pretty" : "json"),
@@ -52,6 +55,7 @@ async function run({ config: file, sandbox, check }: Options): Promise<void> {
     const { runSandbox } = await import("./sandbox.ts");
     return runSandbox(config, { clock: systemClock, log }, process, signal);
   }
+  requireKapso(config);
   greet(config, log);
   await startBridge(config, { clock: systemClock, log }, signal).catch((error: unknown) => {
     // Stopped before everything ran: that is no failure.
@@ -69,7 +73,11 @@ function checkOnly(config: Config): void {
 
 function greet(config: Config, log: Log): void {
   const { security, delivery, gateway } = config;
-  const fields = { config: config.file ?? "environment", state: config.state.dir, gateway: gateway.url };
+  const fields = {
+    config: config.file ?? "environment",
+    state: config.state.dir,
+    gateway: showUrl(gateway.url),
+  };
   log.info({ ...fields, pollIntervalMs: delivery.pollIntervalMs }, `wa-poller ${VERSION} starts`);
   if (security.open) log.warn("security.mode is open: everybody who finds the number can talk to the agent");
   else if (security.roles.size === 0)

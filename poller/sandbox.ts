@@ -5,6 +5,7 @@ import type { Config } from "../src/config/config.ts";
 import { EchoGateway } from "../src/sandbox/gateway.ts";
 import { StandInKapso } from "../src/sandbox/kapso.ts";
 import { runTerminal } from "../src/sandbox/terminal.ts";
+import { showUrl } from "../src/url.ts";
 import { startBridge, type Surroundings } from "./compose.ts";
 
 const POLL_MS = 1000;
@@ -24,7 +25,9 @@ export async function runSandbox(
   stdout.write(
     `Sandbox: you are a person on WhatsApp, the bridge runs for real against stand-ins on this machine.\n`,
   );
-  stdout.write(`Agent: ${echo ? "built-in echo" : config.gateway.url}. Type a message; Ctrl-C ends it.\n\n`);
+  stdout.write(
+    `Agent: ${echo ? "built-in echo" : showUrl(config.gateway.url)}. Type a message; Ctrl-C ends it.\n\n`,
+  );
   const ended = new AbortController();
   const bridge = startBridge(
     {

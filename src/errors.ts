@@ -28,6 +28,7 @@ export class GatewayError extends RelayError {}
 /** What went wrong, with the causes behind it, for one line of a log or a terminal. */
 export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  const cause = error.cause === undefined ? "" : `: ${describeError(error.cause)}`;
-  return (error.message || error.name) + cause;
+  const text = error.message || error.name;
+  const cause = error.cause === undefined ? "" : describeError(error.cause);
+  return cause === "" || text.endsWith(cause) ? text : `${text}: ${cause}`;
 }

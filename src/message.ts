@@ -34,6 +34,11 @@ export function contactId(identity: Identity): string {
   return id;
 }
 
+/** The end of a wamid tells messages apart; its beginning is the person's number in base64. */
+export function maskWamid(wamid: string): string {
+  return `…${wamid.slice(-12)}`;
+}
+
 /** Shows who is meant without giving the number away: `+1555…4567`, `US.1349…`. */
 export function maskContact(id: string): string {
   if (/^\d+$/.test(id)) return id.length < 8 ? "+…" : `+${id.slice(0, -8)}…${id.slice(-4)}`;

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { maskContact } from "../src/message.ts";
-import { isBsuid, parsePhone } from "../src/phone.ts";
+import { isBsuid, isSamePhone, parsePhone } from "../src/phone.ts";
 
 describe("parsePhone()", () => {
   test.each([
@@ -63,7 +63,7 @@ describe("parsePhone()", () => {
 
   test("finds the same digits in every spelling", () => {
     const digits = fc.stringMatching(/^[1-9]\d{6,14}$/);
-    const prefix = fc.constantFrom("", "+", "00", " +");
+    const prefix = fc.constantFrom("+", "00", " +");
     const separators = fc.array(fc.constantFrom("", "", " ", "-", ".", "(", ")", "\u00A0", "\u2011"), {
       minLength: 15,
       maxLength: 15,
@@ -77,6 +77,26 @@ describe("parsePhone()", () => {
     );
   });
 });
+
+describe("isSamePhone()", () => {
+  test.each([
+    ["5511912345678", "551112345678", true],
+    ["5215512345678", "525512345678", true],
+    ["5491112345678", "541112345678", true],
+    ["15551234567", "15551234567", true],
+    ["15551234567", "15151234567", false],
+    ["4915112345678", "15112345678", false],
+  ])("%s and %s: %s", (a, b, expected) => {
+    expect(isSamePhone(a, b)).toBe(expected);
+  });
+});
+
+test.each(["(555) 123-4567", "555-123-4567", "555 123 4567"])(
+  "parsePhone() refuses the national %j",
+  (text) => {
+    expect(parsePhone(text)).toBeUndefined();
+  },
+);
 
 describe("isBsuid()", () => {
   test.each([

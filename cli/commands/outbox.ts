@@ -11,6 +11,8 @@ interface Common {
   readonly json: boolean;
 }
 
+const NEXT = "→ wa-cli outbox retry <id> sends one that was given up, wa-cli outbox drop <id> forgets one";
+
 export async function list(
   io: Io,
   options: Common & { readonly all: boolean; readonly limit: number },
@@ -21,7 +23,11 @@ export async function list(
     (row) =>
       `#${row.id} ${row.state} to ${row.to}, ${row.attempts} tries, since ${row.createdAt}${row.error ? `: ${row.error}` : ""}`,
   );
-  print(io, { json: rows, text: text.length === 0 ? "Nothing waits" : text.join("\n") }, options.json);
+  print(
+    io,
+    { json: rows, text: text.length === 0 ? "Nothing waits" : [...text, NEXT].join("\n") },
+    options.json,
+  );
 }
 
 export async function retry(io: Io, options: Common & { readonly id: number }): Promise<void> {

@@ -8,6 +8,7 @@ import { diagnose } from "../../src/gateway/diagnosis.ts";
 import { createFetch } from "../../src/http.ts";
 import { silentLog } from "../../src/log.ts";
 import { Store } from "../../src/store/store.ts";
+import { showUrl } from "../../src/url.ts";
 import { ApiError, CloudApi } from "../../src/whatsapp/client.ts";
 import { CommandError, EXIT, exitCodeOfFailure, type ExitCode } from "../exit-code.ts";
 import { paint, print, type Io } from "../io.ts";
@@ -43,7 +44,11 @@ export async function preflight(
   for await (const check of runChecks(config, io.signal)) {
     checks.push(check);
     if (options.json) continue;
-    const mark = check.ok ? color("✓", "green") : color("✗", "red");
+    const mark = check.ok
+      ? check.hint === undefined
+        ? color("✓", "green")
+        : color("!", "yellow")
+      : color("✗", "red");
     io.stdout.write(`${mark} ${check.name.padEnd(9)}${check.detail}\n`);
     if (check.hint !== undefined) io.stdout.write(`  → ${check.hint}\n`);
   }
@@ -53,7 +58,12 @@ export async function preflight(
     checks: checks.map(({ name, ok, detail, hint }) => ({ name, ok, detail, hint })),
   };
   if (failed) throw new CommandError(failed.exitCode, `${failed.name} is not ready`, { report: json });
-  print(io, { json, text: "Everything is ready" }, options.json);
+  const warned = checks.some((check) => check.hint !== undefined);
+  print(
+    io,
+    { json, text: warned ? "Ready, but see the line marked with !" : "Everything is ready" },
+    options.json,
+  );
 }
 
 async function* runChecks(config: Config, signal: AbortSignal): AsyncGenerator<Check> {
@@ -78,7 +88,12 @@ async function* runChecks(config: Config, signal: AbortSignal): AsyncGenerator<C
 }
 
 function describeNumber(found: unknown): string {
-  const { data } = number.parse(found);
+  const parsed = number.safeParse(found);
+  if (!parsed.success)
+    throw new RelayError("The address does not answer like Kapso", {
+      hint: "check kapso.base_url (KAPSO_BASE_URL)",
+    });
+  const { data } = parsed.data;
   if (data.inbound_processing_enabled === false)
     throw new RelayError("Kapso does not process inbound messages of this number", {
       hint: "turn it on in the Kapso dashboard",
@@ -99,7 +114,7 @@ async function checkGateway({ gateway, state }: Config, signal: AbortSignal): Pr
     const { version, scopes } = await client.connectOnce(
       AbortSignal.any([signal, AbortSignal.timeout(GATEWAY_TIMEOUT_MS)]),
     );
-    return passed("gateway", `OpenClaw ${version} at ${gateway.url} grants ${scopes.join(", ")}`);
+    return passed("gateway", `OpenClaw ${version} at ${showUrl(gateway.url)} grants ${scopes.join(", ")}`);
   } catch (error) {
     const { kind, message, hint } = diagnose(error, gateway.url);
     const exitCode = kind === "refused" || kind === "pairing" ? EXIT.credentials : EXIT.temporary;
@@ -116,7 +131,7 @@ async function attempt(name: string, check: () => Promise<string>): Promise<Chec
       name,
       ok: false,
       detail: describeError(error),
-      hint: hint ?? "see the message above; try again",
+      hint: hint ?? "check the network, and kapso.base_url (KAPSO_BASE_URL)",
       exitCode: error instanceof ApiError ? exitCodeOfFailure(error.failure) : EXIT.failed,
     };
   }

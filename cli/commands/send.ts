@@ -51,7 +51,11 @@ export async function send(io: Io, options: SendOptions): Promise<void> {
   const wamids = rows.flatMap((row) => row.wamid ?? []);
   const report = { status: "accepted", to: formatIdentity(to), wamids, outbox: ids };
   const failed = rows.find((row) => row.state !== "accepted");
-  if (failed) throw failure(failed, rows, { ...report, status: failed.state });
+  if (failed) {
+    // The caller knows that nothing left, and will send it anew: a row to retry would only send it twice.
+    if (rows.every(isTakenBack)) for (const { id } of rows) await store.outbox.drop(id);
+    throw failure(failed, rows, { ...report, status: failed.state });
+  }
   print(
     io,
     { json: report, text: `Accepted by WhatsApp (not yet delivered): ${wamids.join(" ")}` },
@@ -90,6 +94,10 @@ async function deliver(
         Date.now(),
       );
   return rows();
+}
+
+function isTakenBack({ state, code }: OutboxRow): boolean {
+  return state === "dead" && (code === "withdrawn" || code === "credentials" || code === "account");
 }
 
 /** True when waiting longer changes nothing for the caller. */

@@ -120,7 +120,7 @@ function describe(found: Status, io: Io): string {
     ...describePart("gateway", running.alive ? gateway : undefined, gateway?.kind === "connected", color),
     ...describePart("poll", running.alive ? poll : undefined, poll?.kind === "polling", color),
     `last poll ${poll?.lastAt ?? "never"}`,
-    `inbox    ${inbox.pending} waiting for an answer${inbox.oldestAt ? `, the oldest since ${inbox.oldestAt}` : ""}; ${inbox.quarantined} unreadable`,
+    `inbox    ${inbox.pending} waiting for an answer${inbox.oldestAt ? `, the oldest since ${inbox.oldestAt}` : ""}; ${inbox.byState["denied"] ?? 0} refused, ${inbox.quarantined} unreadable`,
     `outbox   ${outbox.queued + outbox.sending} to send, ${outbox.doubt} of unknown outcome, ${outbox.dead} given up`,
     ...stuck.map((row) => `         #${row.id} to ${row.to} ${color(row.state, "yellow")}: ${row.error}`),
   ];

@@ -1,7 +1,7 @@
 import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import { ConfigError } from "../errors.ts";
-import { isLoopback } from "../loopback.ts";
+import { isLoopback } from "../url.ts";
 import { isBsuid, parsePhone } from "../phone.ts";
 import { readOpenClawFile } from "./openclaw-file.ts";
 import { expandHome, findConfigFile, readValues, type Environment } from "./read.ts";

@@ -184,10 +184,18 @@ function suggest(name: string, known: readonly string[], prefix = ""): string {
   return `; did you mean ${prefix}${nearest.candidate}?`;
 }
 
+const TYPES: Readonly<Record<string, string>> = {
+  string: 'text in quotes, such as "text"',
+  array: 'a list, such as ["+15551234567"]',
+  record: 'a table of lists, such as admin = ["+15551234567"]',
+  boolean: "true or false",
+  number: "a number",
+};
+
 function describeIssue(issue: z.core.$ZodIssue): string {
   if (issue.code === "invalid_value")
     return `must be one of ${issue.values.map((value) => `"${String(value)}"`).join(", ")}`;
-  if (issue.code === "invalid_type") return `must be of type ${issue.expected}`;
+  if (issue.code === "invalid_type") return `must be ${TYPES[issue.expected] ?? `of type ${issue.expected}`}`;
   return issue.message
     .replace(/^Too (small|big): expected \w+ to be /, "must be ")
     .replace(/^a duration/, "must be a duration");

@@ -1,5 +1,6 @@
 import { WebSocket } from "ws";
 import { RelayError } from "../errors.ts";
+import { showUrl } from "../url.ts";
 import { DEVICE_PLATFORM, type Device } from "./device.ts";
 import {
   agentStatus,
@@ -106,7 +107,7 @@ export class Connection {
     if (deadline.aborted) abort();
     try {
       const lost = closed.then((reason) => {
-        throw new ConnectionLostError(`Cannot connect to the gateway at ${options.url}: ${reason}`);
+        throw new ConnectionLostError(`Cannot connect to the gateway at ${showUrl(options.url)}: ${reason}`);
       });
       lost.catch(() => {}); // the race below may be decided already
       const greeting = await Promise.race([greeted, lost]);

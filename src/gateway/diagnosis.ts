@@ -1,4 +1,5 @@
 import { describeError, RelayError } from "../errors.ts";
+import { showUrl } from "../url.ts";
 import { ConnectionLostError, RpcError } from "./connection.ts";
 
 /** How the gateway stands, in words for people; `hint` is the one next step. */
@@ -17,7 +18,11 @@ export function diagnose(error: unknown, url: string): GatewayState {
   const message = error instanceof ConnectionLostError ? error.message : describeError(error);
   if (error instanceof RelayError && error.hint !== undefined)
     return { kind: "refused", message, hint: error.hint };
-  return { kind: "unreachable", message, hint: `start the gateway, or set gateway.url (it is ${url})` };
+  return {
+    kind: "unreachable",
+    message,
+    hint: `start an OpenClaw gateway there, or set gateway.url (it is ${showUrl(url)})`,
+  };
 }
 
 function diagnoseRefusal(error: RpcError): GatewayState {

@@ -4,7 +4,8 @@ import type { Clock } from "../clock.ts";
 import { DeadlineError, withDeadline } from "../deadline.ts";
 import { GatewayError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import { isLoopback } from "../loopback.ts";
+import { maskWamid } from "../message.ts";
+import { isLoopback, showUrl } from "../url.ts";
 import type { Gateway, Turn } from "../pipeline/answer.ts";
 import { visibleText } from "../pipeline/reply.ts";
 import { Connection, ConnectionLostError, RpcError } from "./connection.ts";
@@ -63,7 +64,7 @@ export class OpenClawGateway implements Gateway {
   /** Keeps connected until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     for (let failures = 0; !signal.aborted;) {
-      this.#report({ kind: "connecting", message: `Connecting to ${this.#options.url}` });
+      this.#report({ kind: "connecting", message: `Connecting to ${showUrl(this.#options.url)}` });
       try {
         const connection = await this.#connect(signal);
         failures = 0;
@@ -192,7 +193,10 @@ export class OpenClawGateway implements Gateway {
         message.wamid,
         read(history, await connection.request("chat.history", params, { signal })),
       );
-      this.#parts.log.debug({ wamid: message.wamid, found: trace.kind }, "message looked up at the gateway");
+      this.#parts.log.debug(
+        { wamid: maskWamid(message.wamid), found: trace.kind },
+        "message looked up at the gateway",
+      );
       switch (trace.kind) {
         case "ask":
           return { key: trace.key };
@@ -208,7 +212,7 @@ export class OpenClawGateway implements Gateway {
 
   async #run(connection: Connection, turn: Turn, key: string, signal: AbortSignal): Promise<string> {
     const params = turnRequest(turn, key, this.#options.turnTimeoutMs);
-    for (;;) {
+    for (let looks = 1; ; looks++) {
       const answer = read(
         agentResult,
         await connection.request("agent", params, { signal, skipAccepted: true }),
@@ -216,13 +220,14 @@ export class OpenClawGateway implements Gateway {
       if (answer.status !== "in_flight") {
         if (answer.result?.payloads.some(({ mediaUrl }) => mediaUrl))
           this.#parts.log.warn(
-            { wamid: turn.message.wamid },
+            { wamid: maskWamid(turn.message.wamid) },
             "media of the answer not sent: not supported yet",
           );
         return readResult(answer);
       }
       // Another connection of ours started it; the same request gives the whole result once the run is over.
       await connection.request("agent.wait", { runId: key, timeoutMs: WAIT_STEP_MS }, { signal });
+      await this.#parts.clock.sleep(backoffMs(looks, LOOK), signal);
     }
   }
 
@@ -230,7 +235,11 @@ export class OpenClawGateway implements Gateway {
   async #waitOrThrow(error: unknown, tries: number, signal: AbortSignal): Promise<void> {
     if (error instanceof ConnectionLostError) return;
     if (!(error instanceof RpcError)) throw error;
-    if (!error.retryable) throw new GatewayError("The gateway could not run the turn", { cause: error });
+    if (!error.retryable) {
+      // The gateway's words may repeat the message; they are for whoever turns on debug.
+      this.#parts.log.debug({ reason: error.message }, "gateway refused the turn");
+      throw new GatewayError(`The gateway could not run the turn (${error.details?.code ?? error.code})`);
+    }
     const delayMs = Math.min(RETRY_MAX_MS, Math.max(error.retryAfterMs ?? 0, backoffMs(tries, RECONNECT)));
     await this.#parts.clock.sleep(delayMs, signal);
   }

@@ -2,11 +2,11 @@ import type { Clock } from "../clock.ts";
 import { DeadlineError, withDeadline } from "../deadline.ts";
 import { describeError, GatewayError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import { contactId, maskContact, type Identity, type Inbound } from "../message.ts";
+import { contactId, maskContact, maskWamid, type Identity, type Inbound } from "../message.ts";
 import type { Guard, Verdict } from "./guard.ts";
 import type { Lanes } from "./lanes.ts";
 import type { Stored } from "./receive.ts";
-import { visibleText } from "./reply.ts";
+import { isSilent, visibleText } from "./reply.ts";
 import { keepTyping, type TypingOptions } from "./typing.ts";
 
 /** One message for the agent, with everything that the agent may know and the sender can not forge. */
@@ -106,8 +106,9 @@ export class Answerer {
       try {
         const question = await inbox.question(seq);
         if (!question) return;
-        if (!this.#isStale(question)) verdict ??= guard.check(question.from, question.sentAt);
-        log.debug({ wamid: question.wamid, verdict: verdict?.kind ?? "stale" }, "message judged");
+        if (!this.#isStale(question))
+          verdict ??= guard.check(question.from, Math.min(question.sentAt, clock.now()));
+        log.debug({ wamid: maskWamid(question.wamid), verdict: verdict?.kind ?? "stale" }, "message judged");
         return await this.#settle(question, verdict, again);
       } catch (error) {
         // Stopping: the message stays pending, and the next start goes on with it.
@@ -159,15 +160,20 @@ export class Answerer {
     const leftMs = Math.max(0, turn.message.sentAt + this.#options.maxAgeMs - askedAt);
     try {
       const answer = await withDeadline(leftMs, this.#signal, (limit) => gateway.ask(turn, onWork, limit));
-      log.debug({ wamid: turn.message.wamid, durationMs: clock.now() - askedAt }, "agent answered");
+      log.debug(
+        { wamid: maskWamid(turn.message.wamid), durationMs: clock.now() - askedAt },
+        "agent answered",
+      );
       const text = visibleText(answer);
-      const replies = (await format(text)).map((part) => ({ to: turn.message.from, text: part }));
+      // Judged again as it will be seen: markup can hide a token from the first look.
+      const parts = (await format(text)).filter((part) => !isSilent(part));
+      const replies = parts.map((part) => ({ to: turn.message.from, text: part }));
       return { state: replies.length > 0 ? "answered" : "silent", replies };
     } catch (error) {
       if (error instanceof DeadlineError) return { state: "stale", replies: [] };
       if (!(error instanceof GatewayError)) throw error;
       log.error(
-        { wamid: turn.message.wamid, reason: describeError(error), hint: error.hint },
+        { wamid: maskWamid(turn.message.wamid), reason: describeError(error), hint: error.hint },
         "agent failed",
       );
       return { state: "failed", replies: this.#notice(turn.message, this.#options.errorMessage) };
@@ -184,7 +190,7 @@ export class Answerer {
     const { clock, log } = this.#parts;
     log.info(
       {
-        wamid: question.wamid,
+        wamid: maskWamid(question.wamid),
         from: maskContact(contactId(question.from)),
         kind: question.kind,
         state,

@@ -1,7 +1,7 @@
 import { backoffMs, type Backoff } from "../backoff.ts";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
-import { maskContact } from "../message.ts";
+import { maskContact, maskWamid } from "../message.ts";
 import type { Lanes } from "./lanes.ts";
 import type { Claim, Outbox, Sender, SendOutcome } from "./outbox.ts";
 import { PairRate } from "./pair-rate.ts";
@@ -105,7 +105,7 @@ export class Deliverer {
       durationMs: clock.now() - startedAt,
     };
     if (kind === "accepted")
-      this.#parts.log.debug({ ...fields, wamid: outcome.wamid }, "message accepted by WhatsApp");
+      this.#parts.log.debug({ ...fields, wamid: maskWamid(outcome.wamid) }, "message accepted by WhatsApp");
     else if (kind === "refused")
       this.#parts.log.error({ ...fields, reason: outcome.error }, "message refused, given up");
     else if (kind !== "blocked")
@@ -167,8 +167,9 @@ export class Deliverer {
     const now = clock.now();
     const fields = { outboxId: claim.id, to: maskContact(contact), ageMs: now - sinceMs };
     if (sighting.kind === "found") {
-      log.info({ ...fields, wamid: sighting.wamid }, "send of unknown outcome was accepted");
-      return outbox.accepted(claim, sighting.wamid, now);
+      log.info({ ...fields, wamid: maskWamid(sighting.wamid) }, "send of unknown outcome was accepted");
+      await outbox.accepted(claim, sighting.wamid, now);
+      return;
     }
     if (sighting.kind === "unclear") {
       if (now - sinceMs < GIVE_UP_MS) return outbox.doubtUntil(claim, now + LOOK.maxMs / 4, sighting.error);

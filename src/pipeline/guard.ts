@@ -65,7 +65,7 @@ export class Guard {
 
   #count(contact: string, sentAt: number): number {
     const window = this.#windows.get(contact);
-    if (window && sentAt < window.start + this.#policy.rateWindowMs) return ++window.count;
+    if (window && Math.abs(sentAt - window.start) < this.#policy.rateWindowMs) return ++window.count;
     this.#windows.delete(contact);
     this.#windows.set(contact, { start: sentAt, count: 1 });
     if (this.#windows.size > MAX_WINDOWS) {

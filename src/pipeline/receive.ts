@@ -1,6 +1,6 @@
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
-import { maskContact, type Inbound } from "../message.ts";
+import { maskContact, maskWamid, type Inbound } from "../message.ts";
 
 /** A piece of what a source brought that is no message we can read. */
 export interface Malformed {
@@ -66,7 +66,10 @@ export function createReceiver({
         );
       const accepted = await inbox.accept(messages, source, clock.now());
       for (const message of accepted) {
-        log.debug({ source, wamid: message.wamid, from: maskContact(message.contact) }, "message stored");
+        log.debug(
+          { source, wamid: maskWamid(message.wamid), from: maskContact(message.contact) },
+          "message stored",
+        );
         answer(message);
       }
     };

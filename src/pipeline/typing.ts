@@ -1,6 +1,7 @@
 import type { Clock } from "../clock.ts";
 import { describeError } from "../errors.ts";
 import type { Log } from "../log.ts";
+import { maskWamid } from "../message.ts";
 
 /** Shows blue ticks, and with `typing` that an answer is on its way. */
 export interface Receipts {
@@ -29,7 +30,8 @@ export async function keepTyping(
       await clock.sleep(REFRESH_MS, signal);
     }
   } catch (error) {
-    if (!signal.aborted) log.debug({ wamid, reason: describeError(error) }, "typing not shown");
+    if (!signal.aborted)
+      log.debug({ wamid: maskWamid(wamid), reason: describeError(error) }, "typing not shown");
   }
 }
 

@@ -47,6 +47,8 @@ const MAX_PAGES = 2000;
 const MAX_ROWS = 5000;
 /** A span of time is not halved below this: what is in it is read whole. */
 const MIN_SPAN_MS = 2000;
+/** A clock of theirs may be ahead of ours by this; more only costs a longer overlap. */
+const AHEAD_MS = 300_000;
 /** A clock, theirs or ours, that is further ahead is wrong. */
 const CLOCK_TRUST_MS = 86_400_000;
 /** After a message the next is likely: poll faster for this long. */
@@ -77,6 +79,7 @@ export class PollSource implements Source {
       try {
         await this.#poll(accept, signal);
         if (failures > 0) log.info({ failures }, "polling works again");
+        else if (this.#kind === undefined) log.info({ everyMs: this.#options.intervalMs }, "polling works");
         this.#report({ kind: "polling", message: "Polling works" });
         failures = 0;
         await clock.sleep(this.#nextDelayMs(), signal);
@@ -109,7 +112,8 @@ export class PollSource implements Source {
     if (this.#stored.size > MAX_STORED) this.#stored.clear();
     const reached = await this.#read({ since: cursor - OVERLAP_MS, isDeep }, accept, signal);
     if (isDeep) this.#deepAt = clock.now();
-    await cursors.moveCursor(this.name, reached, clock.now());
+    // A clock of theirs that is ahead must not make us skip what comes before it catches up.
+    await cursors.moveCursor(this.name, Math.min(reached, clock.now() + AHEAD_MS), clock.now());
   }
 
   /** Stores one span of time and returns the provider's clock when the look began. */
@@ -142,9 +146,10 @@ export class PollSource implements Source {
         .filter(({ key }) => !this.#stored.has(key));
       rows.push(...fresh);
       const next = page.after;
-      const isKnown = fresh.length === 0 && !isDeep;
+      // A deep look does not trust a short page: nobody promises that a page is as long as was asked for.
+      const isEnd = !isDeep && (page.isShort || fresh.length === 0);
       // A cursor that comes again would lead round in a circle.
-      if (next === undefined || isKnown || cursors.has(next)) return { rows, serverTime, isWhole: true };
+      if (next === undefined || isEnd || cursors.has(next)) return { rows, serverTime, isWhole: true };
       const canHalve = (span.until ?? serverTime) - span.since > MIN_SPAN_MS;
       if (rows.length >= MAX_ROWS && canHalve) return { rows, serverTime, isWhole: false };
       if (cursors.size >= MAX_PAGES) throw new RangeError(`The list has more than ${MAX_PAGES} pages`);

@@ -14,6 +14,8 @@ const DAY_MS = 86_400_000;
 const KEYS_MS = 8 * DAY_MS;
 const DEAD_LETTERS_MS = 30 * DAY_MS;
 const CONTACTS_MS = 400 * DAY_MS;
+const LOCK_TRIES = 60;
+const LOCK_STEP_MS = 50;
 
 /** A damaged file that was moved away when the store was opened. */
 export interface SetAside {
@@ -100,12 +102,23 @@ function openDatabase(path: string, ownsLock: boolean): Database {
 
 /** The schema changes only under the lock: a daemon of another version may be at work. */
 function migrate(db: Database, path: string, ownsLock: boolean): void {
-  using lock = ownsLock ? undefined : DaemonLock.tryAcquire(dirname(path));
+  using lock = ownsLock ? undefined : waitForLock(db, dirname(path));
+  if (db.isCurrent(MIGRATIONS)) return;
   if (!ownsLock && !lock)
     throw new StateError("The running wa-poller is of another version than this program", {
       hint: "restart wa-poller, so that both are of the same version",
     });
   db.migrate(MIGRATIONS);
+}
+
+/** Another `wa-cli` may be making the tables right now, which takes a moment. */
+function waitForLock(db: Database, folder: string): DaemonLock | undefined {
+  for (let tries = 0; tries < LOCK_TRIES; tries++) {
+    const lock = DaemonLock.tryAcquire(folder);
+    if (lock || db.isCurrent(MIGRATIONS)) return lock;
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LOCK_STEP_MS);
+  }
+  return undefined;
 }
 
 class DamageError extends Error {}

@@ -4,6 +4,7 @@ import { DeadlineError, withDeadline } from "../deadline.ts";
 import { describeError, RelayError } from "../errors.ts";
 import { neverLeft, readText, type Fetch, type HttpResponse } from "../http.ts";
 import type { Identity } from "../message.ts";
+import { isSamePhone } from "../phone.ts";
 import type { Outgoing, Sender, SendOutcome, Sighting } from "../pipeline/outbox.ts";
 import type { Receipts } from "../pipeline/typing.ts";
 import { readFailure, type Failure } from "./failure.ts";
@@ -28,7 +29,9 @@ export interface ListQuery {
 export interface ListedPage {
   /** Newest first. */
   readonly rows: readonly unknown[];
+  /** Where the next page begins. Kapso gives one on the last page too, where a short page is the better sign. */
   readonly after: string | undefined;
+  readonly isShort: boolean;
   /** The provider's clock when it answered. */
   readonly serverTime: number;
 }
@@ -50,7 +53,7 @@ const MAX_ANSWER_BYTES = 1_048_576;
 const MAX_PAGE_BYTES = 16_777_216;
 /** Pages of our own messages that are searched for one of unknown outcome. */
 const MAX_SEARCH_PAGES = 20;
-const CLOCK_MARGIN_MS = 10_000;
+const CLOCK_MARGIN_MS = 300_000;
 const MAX_SKEW_MS = 86_400_000;
 /** A send takes effect within this, whenever its answer is lost. */
 const EFFECT_MS = 120_000;
@@ -87,10 +90,10 @@ export class CloudApi implements Sender, Receipts {
     if (!page.success)
       throw new ApiError({ kind: "unknown", error: "The list of messages has an unknown shape" });
     const { data, paging } = page.data;
-    const isLast = data.length < PAGE_SIZE;
     return {
       rows: data,
-      after: isLast ? undefined : (paging?.cursors?.after ?? undefined),
+      isShort: data.length < PAGE_SIZE,
+      after: data.length === 0 ? undefined : (paging?.cursors?.after ?? undefined),
       serverTime: this.#clock.now() + (this.#skewMs ?? 0),
     };
   }
@@ -111,7 +114,9 @@ export class CloudApi implements Sender, Receipts {
         ? { kind: "unknown", error: "The answer names no message id" }
         : { kind: "accepted", wamid };
     } catch (error) {
-      if (error instanceof ApiError) return error.failure;
+      // The provider may repeat what it was given, and the error ends in logs.
+      if (error instanceof ApiError)
+        return { ...error.failure, error: error.failure.error.replaceAll(message.text, "…") };
       return { kind: "unknown", error: describeError(error) };
     }
   }
@@ -126,8 +131,10 @@ export class CloudApi implements Sender, Receipts {
       // Any answer tells their clock; a span on ours could miss the message.
       if (this.#skewMs === undefined)
         await this.list({ direction: "outbound", since: this.#clock.now() }, signal);
-      const since = sinceMs + (this.#skewMs ?? 0) - CLOCK_MARGIN_MS;
-      const until = since + CLOCK_MARGIN_MS + EFFECT_MS;
+      // Either clock may be wrong, so the span covers both; what is known under another row is not taken.
+      const skew = this.#skewMs ?? 0;
+      const since = sinceMs + Math.min(0, skew) - CLOCK_MARGIN_MS;
+      const until = sinceMs + Math.max(0, skew) + EFFECT_MS;
       let after: string | undefined;
       for (let pages = 0; pages < MAX_SEARCH_PAGES; pages++) {
         const page = await this.list({ direction: "outbound", since, until, after }, signal);
@@ -140,7 +147,7 @@ export class CloudApi implements Sender, Receipts {
           )
             return { kind: "found", wamid: sent.wamid };
         after = page.after;
-        if (after === undefined) return { kind: "absent" };
+        if (after === undefined || page.isShort) return { kind: "absent" };
       }
       return { kind: "unclear", error: `More than ${MAX_SEARCH_PAGES} pages were sent since` };
     } catch (error) {
@@ -184,7 +191,8 @@ export class CloudApi implements Sender, Receipts {
       const text = readText(response, isOk ? (call.maxBytes ?? MAX_ANSWER_BYTES) : MAX_ANSWER_BYTES);
       if (isOk) return parseJson(await text.catch(brokenOff));
       const { status, headers } = response;
-      throw new ApiError(readFailure(status, headers.get("retry-after"), await text.catch(() => "")));
+      const body = (await text.catch(() => "")).replaceAll(this.#account.apiKey, "…");
+      throw new ApiError(readFailure(status, headers.get("retry-after"), body));
     }).catch((error: unknown) => {
       if (!(error instanceof DeadlineError)) throw error;
       throw new ApiError({ kind: "unknown", error: `No answer within ${timeoutMs} ms` }, { cause: error });
@@ -212,7 +220,7 @@ export class CloudApi implements Sender, Receipts {
     const now = this.#clock.now();
     const date = Date.parse(headers.get("date") ?? "");
     // A clock that is a day ahead would take the cursor of polling with it.
-    if (Number.isFinite(date) && date - now < MAX_SKEW_MS) this.#skewMs = date - now;
+    if (Number.isFinite(date) && date - now < MAX_SKEW_MS) this.#skewMs = Math.max(date - now, -MAX_SKEW_MS);
     this.rate.note(headers.get("x-ratelimit-limit"), headers.get("x-ratelimit-remaining"), now);
   }
 }
@@ -237,10 +245,8 @@ function address({
   return phone === undefined ? { recipient: bsuid } : { to: `+${phone}` };
 }
 
-/** Some countries spell a number in two ways that differ behind the country code, so that and the end decide. */
 function isSame(a: Identity, b: Identity): boolean {
-  if (a.phone !== undefined && b.phone !== undefined)
-    return a.phone.slice(0, 2) === b.phone.slice(0, 2) && a.phone.slice(-8) === b.phone.slice(-8);
+  if (a.phone !== undefined && b.phone !== undefined) return isSamePhone(a.phone, b.phone);
   return a.bsuid !== undefined && a.bsuid === b.bsuid;
 }
 

@@ -24,10 +24,7 @@ const blocked = (hint: string, what: "credentials" | "account" = "account"): Rul
   hint,
   what,
 });
-const TOKEN = blocked(
-  "the key or token was refused: set a valid one (KAPSO_API_KEY) and restart",
-  "credentials",
-);
+const TOKEN = blocked("the key or token was refused: set a valid one (KAPSO_API_KEY)", "credentials");
 const RIGHTS = blocked("the key lacks a right: check its permissions in the dashboard", "credentials");
 const ACCOUNT = blocked("WhatsApp restricted the account: see WhatsApp Manager, Account quality");
 const PAYMENT = blocked("add a payment method or credits in the dashboard");
@@ -159,5 +156,5 @@ function range(from: number, to: number): number[] {
 
 /** The text ends in logs and on screens. */
 function withoutNumbers(text: string): string {
-  return text.replaceAll(/\+?\d{8,}/g, (digits) => `…${digits.slice(-4)}`);
+  return text.replaceAll(/\+?\d[\d\s().-]{6,}\d/g, (digits) => `…${digits.slice(-4)}`);
 }

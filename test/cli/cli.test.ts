@@ -652,7 +652,11 @@ describe("wa-cli outbox", () => {
       expect(out).not.toMatch(/1555(1234567|9876543)/);
       expect(out).not.toContain("refused text");
     }
-    expect(text.out.trim().split("\n")).toHaveLength(2);
+    expect(text.out.trim().split("\n")).toEqual([
+      expect.stringMatching(/^#2 /),
+      expect.stringMatching(/^#3 /),
+      expect.stringContaining("outbox retry"),
+    ]);
   });
 
   test("--all has the accepted ones too, --limit the newest", async () => {
@@ -803,7 +807,7 @@ describe("wa-cli preflight", () => {
 
     expectFailure(ran, 7);
     expect(failing(ran)).toMatchObject([
-      { name: "gateway", hint: expect.stringContaining("start the gateway") },
+      { name: "gateway", hint: expect.stringContaining("start an OpenClaw gateway") },
     ]);
   });
 

@@ -42,7 +42,7 @@ describe("wa-cli send, interrupted", () => {
     async (signal) => {
       const outcome = await interrupt({ status: 429, headers: { "Retry-After": "5" } }, signal);
 
-      expect(outcome).toEqual({ code: 7, states: ["dead"], sent: 0 });
+      expect(outcome).toEqual({ code: 7, states: [], sent: 0 });
     },
   );
 

@@ -291,14 +291,28 @@ describe("guard first", () => {
     expect(world.sent().map(({ contact }) => contact)).toEqual([BOB, "US.1"]);
   });
 
+  test("a message stamped in the future does not stretch the window", async () => {
+    using world = setUp({ policy: { rateLimit: 2, rateWindowMs: 60_000 } });
+    await world.handle([inbound({ wamid: "wamid.future", sentAt: NOW + 7_200_000 })]);
+
+    for (let minute = 2; minute < 8; minute += 2) {
+      world.time.now = NOW + minute * 60_000;
+      await world.handle([inbound({ wamid: `wamid.${minute}`, sentAt: world.time.now })]);
+    }
+
+    expect(world.store.inbox.counts()).toEqual({ answered: 4 });
+  });
+
   test("P4: somebody over the limit is told once a window", async () => {
     using world = setUp({ policy: { rateLimit: 2, rateWindowMs: 60_000 } });
-    const write = (from: number, count: number) =>
-      world.handle(
+    const write = (from: number, count: number) => {
+      world.time.now = NOW + from;
+      return world.handle(
         Array.from({ length: count }, (_, index) =>
           inbound({ wamid: `wamid.${from}.${index}`, sentAt: NOW + from }),
         ),
       );
+    };
     const notices = () => world.sent().filter(({ text }) => text === "too fast").length;
 
     await write(0, 6);

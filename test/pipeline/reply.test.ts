@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { visibleText } from "../../src/pipeline/reply.ts";
+import { isSilent, visibleText } from "../../src/pipeline/reply.ts";
+import { toMessages } from "../../src/whatsapp/messages.ts";
 
 describe("visibleText()", () => {
   test.each([
@@ -127,5 +128,37 @@ describe("visibleText()", () => {
     for (const answer of hostile) visibleText(answer);
 
     expect(performance.now() - started).toBeLessThan(2000);
+  });
+});
+
+describe("hostile answers", () => {
+  test("P6: a backtick in a reasoning block does not swallow its end", () => {
+    expect(visibleText("<think>He asks about the ` key.</think>Use the `ls` command")).toBe(
+      "Use the `ls` command",
+    );
+  });
+
+  test.each([
+    "<b>NO_REPLY</b>",
+    "<!-- x -->NO_REPLY",
+    "NO_REPLY?",
+    "NO_REPLY…",
+    "NO_REPLY 🤐",
+    "- NO_REPLY",
+    "\u200B\u200B",
+  ])("P6: %j says nothing", (answer) => {
+    expect(visibleText(answer)).toBe("");
+  });
+
+  test.each(["NO\\_REPLY", "NO&#95;REPLY"])("P6: %j says nothing once it is formatted", async (answer) => {
+    expect((await toMessages(visibleText(answer))).every(isSilent)).toBe(true);
+  });
+
+  test("P8: 360 kB of tokens are done at once", () => {
+    const startedAt = performance.now();
+    visibleText(`${"NO_REPLY\n".repeat(40_000)}x`);
+
+    // It took twenty seconds once; this is no benchmark.
+    expect(performance.now() - startedAt).toBeLessThan(5000);
   });
 });
