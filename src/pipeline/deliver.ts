@@ -108,8 +108,13 @@ export class Deliverer {
       this.#parts.log.debug({ ...fields, wamid: maskWamid(outcome.wamid) }, "message accepted by WhatsApp");
     else if (kind === "refused")
       this.#parts.log.error({ ...fields, reason: outcome.error }, "message refused, given up");
-    else if (kind !== "blocked")
-      this.#parts.log.warn({ ...fields, outcome: kind, reason: outcome.error }, "message not sent");
+    else if (kind === "later")
+      this.#parts.log.warn({ ...fields, reason: outcome.error }, "message not sent yet, will try again");
+    else if (kind === "unknown")
+      this.#parts.log.warn(
+        { ...fields, reason: outcome.error },
+        "unknown whether the message left, looking it up",
+      );
   }
 
   async #record(claim: Claim, outcome: SendOutcome): Promise<void> {
@@ -168,8 +173,7 @@ export class Deliverer {
     const fields = { outboxId: claim.id, to: maskContact(contact), ageMs: now - sinceMs };
     if (sighting.kind === "found") {
       log.info({ ...fields, wamid: maskWamid(sighting.wamid) }, "send of unknown outcome was accepted");
-      await outbox.accepted(claim, sighting.wamid, now);
-      return;
+      return outbox.accepted(claim, sighting.wamid, now);
     }
     if (sighting.kind === "unclear") {
       if (now - sinceMs < GIVE_UP_MS) return outbox.doubtUntil(claim, now + LOOK.maxMs / 4, sighting.error);

@@ -484,4 +484,32 @@ describe("failures", () => {
     await world.clock.step();
     expect((await world.texts()).at(-1)).toBe("late");
   });
+
+  test("P1: pages that are shorter than was asked for hide nothing", async () => {
+    await using fetch = createFetch();
+    const short: Fetch = (url, request) => fetch(url.replace("limit=100", "limit=50"), request);
+    await using world = await setUp({ fetch: short });
+    for (const text of numbers(120)) world.kapso.receive({ from: ANN, text });
+
+    await world.start();
+
+    expect(await world.texts()).toEqual(numbers(120));
+  });
+
+  test("P1: an answer dated hours ahead does not make it skip what follows", async () => {
+    await using fetch = createFetch();
+    const ahead: Fetch = async (url, request) => {
+      const response = await fetch(url, request);
+      const date = new Date(Date.now() + 6 * 60 * MINUTE).toUTCString();
+      const get = (name: string) => (name === "date" ? date : response.headers.get(name));
+      return { ...response, headers: { get } };
+    };
+    await using world = await setUp({ fetch: ahead });
+    await world.start();
+
+    world.kapso.receive({ from: ANN, text: "hello" });
+    await world.clock.step();
+
+    expect(await world.texts()).toEqual(["hello"]);
+  });
 });
