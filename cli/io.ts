@@ -17,8 +17,8 @@ export interface Answer {
   readonly text: string;
 }
 
-export function print({ stdout }: Io, { json, text }: Answer, asJson: boolean): void {
-  stdout.write(asJson ? `${JSON.stringify(json)}\n` : text === "" ? "" : `${text}\n`);
+export function print({ stdout }: Io, { json, text }: Answer, asJson: boolean | undefined): void {
+  stdout.write(asJson === true ? `${JSON.stringify(json)}\n` : text === "" ? "" : `${text}\n`);
 }
 
 /** Colours for a terminal, and none elsewhere or with NO_COLOR: https://no-color.org */

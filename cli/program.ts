@@ -77,7 +77,7 @@ function addOutbox(program: Command, io: Io): void {
   const outbox = program.command("outbox").description("messages that wait, are in doubt or were given up");
   withCommon(outbox.command("list", { isDefault: true }))
     .description("list them, oldest first")
-    .option("--all", "accepted ones too", false)
+    .option("--all", "accepted ones too")
     .option("--limit <count>", "newest rows at most", parseCount, 50)
     .action(async (options) => {
       const { list } = await import("./commands/outbox.ts");
@@ -102,7 +102,7 @@ function addOutbox(program: Command, io: Io): void {
 function withCommon(command: Command): Command {
   return command
     .option("--config <file>", "configuration file")
-    .option("--json", "one JSON document on standard output", false)
+    .option("--json", "one JSON document on standard output")
     .allowExcessArguments(false);
 }
 

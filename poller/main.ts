@@ -30,6 +30,7 @@ export async function main(): Promise<void> {
     .option("--sandbox", "run against a stand-in for WhatsApp: you type as the person who writes")
     .option("--check", "check the configuration and the state folder, then exit")
     .addHelpText("after", EXAMPLES)
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "wa-poller: ")) })
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
     .allowExcessArguments(false)
     .parse();

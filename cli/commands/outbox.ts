@@ -8,17 +8,17 @@ import { print, type Io } from "../io.ts";
 
 interface Common {
   readonly config?: string;
-  readonly json: boolean;
+  readonly json?: boolean;
 }
 
 const NEXT = "→ wa-cli outbox retry <id> sends one that was given up, wa-cli outbox drop <id> forgets one";
 
 export async function list(
   io: Io,
-  options: Common & { readonly all: boolean; readonly limit: number },
+  options: Common & { readonly all?: boolean; readonly limit: number },
 ): Promise<void> {
   using store = open(io, options);
-  const rows = store.outbox.list(options).map(describe);
+  const rows = store.outbox.list({ all: options.all === true, limit: options.limit }).map(describe);
   const text = rows.map(
     (row) =>
       `#${row.id} ${row.state} to ${row.to}, ${row.attempts} tries, since ${row.createdAt}${row.error ? `: ${row.error}` : ""}`,

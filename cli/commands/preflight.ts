@@ -35,7 +35,7 @@ const number = z.looseObject({
 /** Proves each link of the chain, with the real calls; nothing is sent to anybody. */
 export async function preflight(
   io: Io,
-  options: { readonly config?: string; readonly json: boolean },
+  options: { readonly config?: string; readonly json?: boolean },
 ): Promise<void> {
   const config = loadConfig({ env: io.env, file: options.config });
   requireKapso(config);

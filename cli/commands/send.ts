@@ -21,7 +21,7 @@ export interface SendOptions {
   readonly text?: string;
   readonly timeout: number;
   readonly config?: string;
-  readonly json: boolean;
+  readonly json?: boolean;
 }
 
 const MAX_STDIN_BYTES = 1_048_576;

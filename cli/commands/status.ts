@@ -56,7 +56,7 @@ const NOTHING: Omit<Status, "state"> = {
 /** Shows what the state folder tells; works while the daemon runs and while it does not. */
 export async function status(
   io: Io,
-  options: { readonly config?: string; readonly json: boolean },
+  options: { readonly config?: string; readonly json?: boolean },
 ): Promise<void> {
   const config = loadConfig({ env: io.env, file: options.config });
   const folder = config.state.dir;
@@ -119,7 +119,7 @@ function describe(found: Status, io: Io): string {
       : `daemon   ${color("not running", "red")}${color("; start it with: wa-poller", "dim")}`,
     ...describePart("gateway", running.alive ? gateway : undefined, gateway?.kind === "connected", color),
     ...describePart("poll", running.alive ? poll : undefined, poll?.kind === "polling", color),
-    `last poll ${poll?.lastAt ?? "never"}`,
+    `polled   ${poll?.lastAt === undefined ? "never" : `${ago(poll.lastAt)} (${poll.lastAt})`}`,
     `inbox    ${inbox.pending} waiting for an answer${inbox.oldestAt ? `, the oldest since ${inbox.oldestAt}` : ""}; ${inbox.byState["denied"] ?? 0} refused, ${inbox.quarantined} unreadable`,
     `outbox   ${outbox.queued + outbox.sending} to send, ${outbox.doubt} of unknown outcome, ${outbox.dead} given up`,
     ...stuck.map((row) => `         #${row.id} to ${row.to} ${color(row.state, "yellow")}: ${row.error}`),
@@ -142,4 +142,10 @@ function describePart(
 
 function iso(at: number | undefined): string | undefined {
   return at === undefined ? undefined : new Date(at).toISOString();
+}
+
+function ago(at: string): string {
+  const seconds = Math.max(0, Math.round((Date.now() - Date.parse(at)) / 1000));
+  if (seconds < 120) return `${seconds} s ago`;
+  return seconds < 7200 ? `${Math.round(seconds / 60)} min ago` : `${Math.round(seconds / 3600)} h ago`;
 }

@@ -67,7 +67,8 @@ export const agentResult = z.looseObject({
   stopReason: z.string().optional().catch(undefined),
   result: z
     .looseObject({
-      payloads: z.array(payload).catch([]),
+      // A payload that can not be read must not take the others with it.
+      payloads: z.array(payload.catch({})).catch([]),
       meta: z
         .looseObject({
           finalAssistantVisibleText: z.string().optional().catch(undefined),
