@@ -1,10 +1,18 @@
+import { execFile } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { StandInKapso } from "../../src/sandbox/kapso.ts";
 import { Daemon, pause, until } from "../poller/daemon.ts";
+import { configFile } from "./gateway-config.ts";
 import { startGateway, type OpenClawGateway } from "./gateway.ts";
 import { startModel, type Model } from "./model.ts";
 import { startRemoteProxy } from "./remote-proxy.ts";
 
+const POLLER = fileURLToPath(new URL("../../poller/bin.ts", import.meta.url));
 const person = (index: number) => `1555020${String(index).padStart(4, "0")}`;
 
 describe("wa-poller with the real OpenClaw gateway", () => {
@@ -50,6 +58,37 @@ describe("wa-poller with the real OpenClaw gateway", () => {
     expect(system).not.toContain("[role: owner]");
     expect(daemon.log).toContain("Connected to OpenClaw 2026.9.6, protocol 4");
     expect(daemon.log).not.toContain(gateway.token);
+  });
+
+  test("with two Kapso variables and nothing else it finds the gateway of this machine by itself", async () => {
+    await using world = await setUp({
+      OPENCLAW_TOKEN: "",
+      OPENCLAW_GATEWAY_URL: "",
+      OPENCLAW_CONFIG_PATH: configFile(gateway.dir),
+    });
+    const { kapso, daemon } = world;
+    kapso.receive({ from: person(5), text: "found you" });
+
+    daemon.start();
+    await until("the answer", () => kapso.sent.length === 1, 60_000);
+
+    expect(kapso.sent[0]?.text).toBe("ECHO: found you");
+  });
+
+  test("the sandbox asks the gateway that is configured", async () => {
+    const home = mkdtempSync(join(tmpdir(), "wa-sandbox-test-"));
+    const env = {
+      PATH: process.env["PATH"] ?? "",
+      HOME: home,
+      OPENCLAW_GATEWAY_URL: gateway.url,
+      OPENCLAW_TOKEN: gateway.token,
+    };
+
+    const child = promisify(execFile)(process.execPath, [POLLER, "--sandbox"], { env });
+    child.child.stdin?.end("hello\n");
+
+    expect((await child).stdout).toContain("agent › ECHO: hello");
+    rmSync(home, { recursive: true, force: true });
   });
 
   test("two senders at once get their own answers, in their own sessions and order", async () => {

@@ -67,7 +67,7 @@ export function logFile(dir: string): string {
   return join(dir, "gateway.log");
 }
 
-function configFile(dir: string): string {
+export function configFile(dir: string): string {
   return join(dir, "openclaw.json");
 }
 
