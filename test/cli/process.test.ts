@@ -52,3 +52,32 @@ describe("wa-cli send, interrupted", () => {
     expect(outcome).toMatchObject({ code: 6, states: ["doubt"] });
   });
 });
+
+test("many wa-cli at once on a state folder that is not there yet: each sends its message", async () => {
+  await using kapso = await StandInKapso.start();
+  const folder = mkdtempSync(join(tmpdir(), "wa-cli-process-"));
+  const env = {
+    PATH: process.env["PATH"] ?? "",
+    HOME: folder,
+    KAPSO_API_KEY: kapso.apiKey,
+    KAPSO_PHONE_NUMBER_ID: kapso.phoneNumberId,
+    KAPSO_BASE_URL: kapso.url,
+    KAPSO_STATE_DIR: join(folder, "state"),
+  };
+
+  const codes = await Promise.all(
+    Array.from({ length: 10 }, async (_, index) => {
+      const child = spawn(
+        process.execPath,
+        [BIN, "send", "--to", `+1555010${1000 + index}`, "--text", "hello"],
+        { env },
+      );
+      const [code] = await once(child, "exit");
+      return code;
+    }),
+  );
+  rmSync(folder, { recursive: true, force: true });
+
+  expect(codes).toEqual(Array.from({ length: 10 }, () => 0));
+  expect(new Set(kapso.sent.map(({ to }) => to)).size).toBe(10);
+});
