@@ -79,7 +79,8 @@ export async function startBridge(
   const sweep = () => store.sweep(clock.now(), config.state.keepTextMs);
   await runBridge(
     {
-      ...surroundings,
+      clock,
+      log: log.child({ component: "bridge" }),
       sources: [poll],
       inbox: store.inbox,
       answerer,

@@ -45,14 +45,14 @@ export async function main(): Promise<void> {
 async function run({ config: file, sandbox, check }: Options): Promise<void> {
   const config = loadConfig({ env: process.env, file });
   if (check) return checkOnly(config);
-  // Whoever reads the sandbox's output may go away: `npm start | head`.
-  process.stdout.once("error", () => process.kill(process.pid, "SIGTERM"));
   const log = await createLog({
     level: sandbox && config.log.level === "info" ? "warn" : config.log.level,
     format: config.log.format ?? (process.stderr.isTTY ? "pretty" : "json"),
   });
   const signal = stopSignal(log);
   if (sandbox) {
+    // Whoever reads its output may go away: `npm start | head`.
+    process.stdout.once("error", () => process.kill(process.pid, "SIGTERM"));
     const { runSandbox } = await import("./sandbox.ts");
     return runSandbox(config, { clock: systemClock, log }, process, signal);
   }

@@ -21,10 +21,9 @@ export function findConfigFile(
     ["WA_CONFIG", env["WA_CONFIG"]],
     ["KAPSO_CONFIG", env["KAPSO_CONFIG"]],
   ] as const;
+  if (named === "") throw new ConfigError(["--config: the name of the file is missing"]);
   for (const [origin, value] of explicit) {
-    if (!value && origin !== "--config") continue;
-    if (value === undefined) continue;
-    if (value === "") throw new ConfigError(["--config: the name of the file is missing"]);
+    if (!value) continue;
     const path = resolve(expandHome(value, home));
     if (!existsSync(path)) throw new ConfigError([`${origin}: there is no file ${path}`]);
     return path;

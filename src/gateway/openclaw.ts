@@ -5,14 +5,14 @@ import { DeadlineError, withDeadline } from "../deadline.ts";
 import { GatewayError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { maskWamid } from "../message.ts";
-import { isLoopback, showUrl } from "../url.ts";
 import type { Gateway, Turn } from "../pipeline/answer.ts";
 import { visibleText } from "../pipeline/reply.ts";
+import { isLoopback, showUrl } from "../url.ts";
 import { Connection, ConnectionLostError, RpcError } from "./connection.ts";
 import type { Device } from "./device.ts";
+import { diagnose, ScopeError, type GatewayState } from "./diagnosis.ts";
 import { agentResult, history, type AgentResult } from "./protocol.ts";
 import { runKey, traceMessage } from "./recovery.ts";
-import { diagnose, ScopeError, type GatewayState } from "./diagnosis.ts";
 import { turnRequest } from "./turn-request.ts";
 
 export interface OpenClawOptions {

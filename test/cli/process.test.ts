@@ -11,26 +11,30 @@ import { until } from "../poller/daemon.ts";
 
 const BIN = fileURLToPath(new URL("../../cli/bin.ts", import.meta.url));
 
-/** A real `wa-cli send` that meets `fault`, and is sent `signal` at its first request. */
-async function interrupt(fault: Fault, signal: "SIGTERM" | "SIGINT" | "SIGHUP") {
-  await using kapso = await StandInKapso.start();
-  const folder = mkdtempSync(join(tmpdir(), "wa-cli-process-"));
-  kapso.fault = ({ kind }) => (kind === "send" ? fault : undefined);
-  const env = {
+function environment(kapso: StandInKapso, folder: string) {
+  return {
     PATH: process.env["PATH"] ?? "",
     HOME: folder,
     KAPSO_API_KEY: kapso.apiKey,
     KAPSO_PHONE_NUMBER_ID: kapso.phoneNumberId,
     KAPSO_BASE_URL: kapso.url,
-    KAPSO_STATE_DIR: folder,
+    KAPSO_STATE_DIR: join(folder, "state"),
   };
+}
+
+/** A real `wa-cli send` that meets `fault`, and is sent `signal` at its first request. */
+async function interrupt(fault: Fault, signal: "SIGTERM" | "SIGINT" | "SIGHUP") {
+  await using kapso = await StandInKapso.start();
+  const folder = mkdtempSync(join(tmpdir(), "wa-cli-process-"));
+  kapso.fault = ({ kind }) => (kind === "send" ? fault : undefined);
+  const env = environment(kapso, folder);
   const child = spawn(process.execPath, [BIN, "send", "--to", "+15550100001", "--text", "hello"], { env });
   const exited = once(child, "exit");
   await until("a request", () => kapso.requests.some(({ kind }) => kind === "send"));
   await new Promise((resolve) => setTimeout(resolve, 100));
   child.kill(signal);
   const [code] = await exited;
-  using store = Store.open(folder);
+  using store = Store.open(env.KAPSO_STATE_DIR);
   const states = store.outbox.list({ all: true, limit: 10 }).map(({ state }) => state);
   rmSync(folder, { recursive: true, force: true });
   return { code, states, sent: kapso.sent.length };
@@ -56,14 +60,7 @@ describe("wa-cli send, interrupted", () => {
 test("many wa-cli at once on a state folder that is not there yet: each sends its message", async () => {
   await using kapso = await StandInKapso.start();
   const folder = mkdtempSync(join(tmpdir(), "wa-cli-process-"));
-  const env = {
-    PATH: process.env["PATH"] ?? "",
-    HOME: folder,
-    KAPSO_API_KEY: kapso.apiKey,
-    KAPSO_PHONE_NUMBER_ID: kapso.phoneNumberId,
-    KAPSO_BASE_URL: kapso.url,
-    KAPSO_STATE_DIR: join(folder, "state"),
-  };
+  const env = environment(kapso, folder);
 
   const codes = await Promise.all(
     Array.from({ length: 10 }, async (_, index) => {

@@ -10,24 +10,11 @@ import { Guard, type GuardPolicy } from "../../src/pipeline/guard.ts";
 import { Lanes } from "../../src/pipeline/lanes.ts";
 import { Store } from "../../src/store/store.ts";
 import { toMessages } from "../../src/whatsapp/messages.ts";
+import { ANN, inbound, NOW } from "../inbound.ts";
 
-const NOW = 1_800_000_000_000;
 const HOUR = 3_600_000;
 const DAY = 86_400_000;
-const ANN = "15550100001";
 const BOB = "15550100002";
-
-function inbound(given: Partial<Inbound> = {}): Inbound {
-  return {
-    wamid: "wamid.A",
-    phoneNumberId: "100",
-    from: { phone: ANN },
-    kind: "text",
-    text: "hello",
-    sentAt: NOW,
-    ...given,
-  };
-}
 
 /** Waits until no lane has work. */
 async function finished(lanes: Lanes): Promise<void> {

@@ -21,16 +21,14 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { StateError } from "../../src/errors.ts";
 import { Device } from "../../src/gateway/device.ts";
-import type { Inbound } from "../../src/message.ts";
 import type { Claim } from "../../src/pipeline/outbox.ts";
 import { Database } from "../../src/store/database.ts";
 import { DaemonLock } from "../../src/store/lock.ts";
 import { Store } from "../../src/store/store.ts";
+import { ANN, inbound, NOW } from "../inbound.ts";
 
-const NOW = 1_800_000_000_000;
 const SECOND = 1000;
 const DAY = 86_400_000;
-const ANN = "15550100001";
 const BOB = "15550100002";
 
 /** A folder of its own, removed at the end of the test. */
@@ -50,18 +48,6 @@ function openStore() {
       store[Symbol.dispose]();
       folder[Symbol.dispose]();
     },
-  };
-}
-
-function inbound(given: Partial<Inbound> = {}): Inbound {
-  return {
-    wamid: "wamid.A",
-    phoneNumberId: "100",
-    from: { phone: ANN },
-    kind: "text",
-    text: "hello",
-    sentAt: NOW,
-    ...given,
   };
 }
 
