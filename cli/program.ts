@@ -31,6 +31,7 @@ export function createProgram(io: Io): Command {
   addStatus(program, io);
   addPreflight(program, io);
   addOutbox(program, io);
+  addWebhook(program, io);
   return program;
 }
 
@@ -99,6 +100,29 @@ function addOutbox(program: Command, io: Io): void {
     });
 }
 
+function addWebhook(program: Command, io: Io): void {
+  const webhook = program.command("webhook").description("the webhook that Kapso delivers to");
+  withCommon(webhook.command("list", { isDefault: true }))
+    .description("everybody's webhooks of this number; * marks ours")
+    .action(async (options) => {
+      const { list } = await import("./commands/webhook.ts");
+      await list(io, options);
+    });
+  withCommon(webhook.command("register"))
+    .description("register ours, move it to the present address, or switch it on again")
+    .option("--url <url>", "public address (default: webhook.url, or that of the running Funnel)", once)
+    .action(async (options) => {
+      const { register } = await import("./commands/webhook.ts");
+      await register(io, options);
+    });
+  withCommon(webhook.command("remove"))
+    .description("take ours away; other people's are not touched")
+    .action(async (options) => {
+      const { remove } = await import("./commands/webhook.ts");
+      await remove(io, options);
+    });
+}
+
 function withCommon(command: Command): Command {
   return command
     .option("--config <file>", "configuration file")
@@ -114,7 +138,7 @@ export function refuseFlagAsValue(args: readonly string[]): void {
   for (const [index, arg] of args.entries()) {
     const value = args[index + 1];
     if (arg === "--") return;
-    if (/^--(to|text|config|timeout|limit)$/.test(arg) && value !== undefined && /^--\w/.test(value))
+    if (/^--(to|text|config|timeout|limit|url)$/.test(arg) && value !== undefined && /^--\w/.test(value))
       throw new CommandError(EXIT.usage, `The value of ${arg} is missing: "${value}" looks like an option`, {
         hint: `if it is meant as the value, write ${arg}=${value}`,
       });

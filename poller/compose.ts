@@ -10,12 +10,15 @@ import { runBridge, type Draining } from "../src/pipeline/bridge.ts";
 import { Deliverer } from "../src/pipeline/deliver.ts";
 import { Guard } from "../src/pipeline/guard.ts";
 import { Lanes } from "../src/pipeline/lanes.ts";
-import { PollSource } from "../src/source/poll.ts";
+import { PART_NAMES } from "../src/part.ts";
 import { DaemonLock } from "../src/store/lock.ts";
 import { Store } from "../src/store/store.ts";
 import { VERSION } from "../src/version.ts";
 import { CloudApi } from "../src/whatsapp/client.ts";
+import { ApiConnection } from "../src/whatsapp/connection.ts";
 import { toMessages } from "../src/whatsapp/messages.ts";
+import { HealthBoard } from "./health.ts";
+import { createInbound } from "./inbound.ts";
 
 /** Who claims rows of the outbox; `wa-cli` has names of its own. */
 const CLAIMED_BY = "daemon";
@@ -27,7 +30,7 @@ export interface Surroundings {
 }
 
 /** What the parts share. */
-interface Base extends Surroundings {
+export interface Base extends Surroundings {
   readonly config: Config;
   readonly store: Store;
   readonly api: CloudApi;
@@ -49,40 +52,33 @@ export async function startBridge(
   stack.use(await lock(config.state.dir, clock, signal));
   const store = stack.use(Store.open(config.state.dir, { ownsLock: true }));
   const fetch = stack.use(createFetch());
-  const api = new CloudApi(account, { fetch, clock });
+  const connection = new ApiConnection(account, { fetch, clock });
+  const api = new CloudApi(connection);
   const base: Base = { ...surroundings, config, store, api };
 
   const answerFrom = await firstAnswerable(base);
-  const gateway = createGateway(base);
+  // What the last start said of parts that this one does not have.
+  await store.facts.forget(PART_NAMES);
+  const board = new HealthBoard(store, surroundings);
+  const { sources, tasks } = await createInbound({ ...base, connection, board, answerFrom }, stack);
+  const gateway = createGateway(base, board);
   const deliveries = createDraining(config);
   const deliverer = createDeliverer(base, deliveries);
   const answers = createDraining(config);
   const answerer = createAnswerer(base, answers, { gateway, deliverer, answerFrom });
-  const poll = new PollSource(
-    {
-      api,
-      cursors: store.facts,
-      clock,
-      log: log.child({ component: "poll" }),
-      onState: noteState(base, "poll"),
-    },
-    {
-      phoneNumberId: account.phoneNumberId,
-      intervalMs: config.delivery.pollIntervalMs,
-      firstSince: answerFrom,
-    },
-  );
 
   const doubtful = await store.outbox.recover(CLAIMED_BY, clock.now());
   if (doubtful > 0) log.warn({ count: doubtful }, "sends of unknown outcome are looked up");
-  noteState(base, "daemon")({ pid: process.pid, version: VERSION, startedAt: clock.now() });
+  await noteDaemon(base);
   const sweep = () => store.sweep(clock.now(), config.state.keepTextMs);
   await runBridge(
     {
       clock,
       log: log.child({ component: "bridge" }),
-      sources: [poll],
+      sources,
+      tasks,
       inbox: store.inbox,
+      outbox: store.outbox,
       answerer,
       answers,
       deliverer,
@@ -98,13 +94,12 @@ function createDraining({ delivery }: Config): Draining {
   return { lanes: new Lanes(delivery.maxParallel), abort: new AbortController() };
 }
 
-function createGateway(base: Base): OpenClawGateway {
-  const { config, clock, log } = base;
+function createGateway({ config, clock, log }: Base, board: HealthBoard): OpenClawGateway {
   return new OpenClawGateway(config.gateway, {
     loadDevice: () => Device.load(config.state.dir),
     clock,
     log: log.child({ component: "gateway" }),
-    onState: noteState(base, "gateway"),
+    onState: board.add("gateway"),
   });
 }
 
@@ -145,13 +140,10 @@ function createAnswerer(
   );
 }
 
-/** Leaves word of a part's state for `wa-cli status`. */
-function noteState({ store, clock, log }: Base, name: string): (state: object) => void {
-  return (state) => {
-    store.facts
-      .set(name, JSON.stringify(state), clock.now())
-      .catch((err: unknown) => log.warn({ err }, "state not noted"));
-  };
+/** Leaves word for `wa-cli status`. */
+async function noteDaemon({ store, clock }: Base): Promise<void> {
+  const daemon = { pid: process.pid, version: VERSION, startedAt: clock.now() };
+  await store.facts.set("daemon", JSON.stringify(daemon), clock.now());
 }
 
 async function lock(folder: string, clock: Clock, signal: AbortSignal): Promise<DaemonLock> {

@@ -79,7 +79,8 @@ function greet(config: Config, log: Log): void {
     state: config.state.dir,
     gateway: showUrl(gateway.url),
   };
-  log.info({ ...fields, pollIntervalMs: delivery.pollIntervalMs }, `wa-poller ${VERSION} starts`);
+  const { mode, pollIntervalMs } = delivery;
+  log.info({ ...fields, mode, pollIntervalMs }, `wa-poller ${VERSION} starts`);
   if (security.open) log.warn("security.mode is open: everybody who finds the number can talk to the agent");
   else if (security.roles.size === 0)
     log.warn(

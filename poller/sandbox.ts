@@ -33,7 +33,8 @@ export async function runSandbox(
     {
       ...config,
       kapso: { apiKey: kapso.apiKey, phoneNumberId: kapso.phoneNumberId, baseUrl: kapso.url },
-      delivery: { ...config.delivery, pollIntervalMs: POLL_MS },
+      delivery: { ...config.delivery, mode: "polling", pollIntervalMs: POLL_MS },
+      webhook: { ...config.webhook, listen: undefined },
       gateway: echo ? { ...config.gateway, url: echo.url, token: undefined } : config.gateway,
       security: { ...config.security, open: true, rateLimit: Number.MAX_SAFE_INTEGER },
       state: { ...config.state, dir: folder },

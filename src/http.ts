@@ -3,7 +3,7 @@ import { request } from "undici/lib/api/index.js";
 import Agent from "undici/lib/dispatcher/agent.js";
 
 export interface HttpRequest {
-  readonly method: "GET" | "POST";
+  readonly method: "GET" | "POST" | "PATCH" | "DELETE";
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string;
   readonly redirect: "manual";
@@ -21,11 +21,11 @@ export interface HttpResponse {
 export type Fetch = (url: string, request: HttpRequest) => Promise<HttpResponse>;
 
 /** undici on connections of its own. Never follows a redirect: a key in a header would go along. */
-export function createFetch(): Fetch & AsyncDisposable {
+export function createFetch(timeoutMs = 30_000): Fetch & AsyncDisposable {
   const dispatcher = new Agent({
     connect: { timeout: 10_000 },
-    headersTimeout: 30_000,
-    bodyTimeout: 30_000,
+    headersTimeout: timeoutMs,
+    bodyTimeout: timeoutMs,
   });
   const fetch: Fetch = async (url, { method, headers, body = null, signal }) => {
     const { origin, pathname, search } = new URL(url);

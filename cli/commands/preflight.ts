@@ -7,11 +7,17 @@ import { OpenClawGateway } from "../../src/gateway/openclaw.ts";
 import { diagnose } from "../../src/gateway/diagnosis.ts";
 import { createFetch } from "../../src/http.ts";
 import { silentLog } from "../../src/log.ts";
+import { knownRegistration } from "../../src/source/registration.ts";
 import { Store } from "../../src/store/store.ts";
+import { readWebhookSecret } from "../../src/store/webhook-secret.ts";
 import { showUrl } from "../../src/url.ts";
-import { ApiError, CloudApi } from "../../src/whatsapp/client.ts";
+import { CloudApi } from "../../src/whatsapp/client.ts";
+import { ApiConnection, ApiError } from "../../src/whatsapp/connection.ts";
+import { KapsoWebhooks, type KapsoWebhook } from "../../src/whatsapp/kapso-webhooks.ts";
 import { CommandError, EXIT, exitCodeOfFailure, type ExitCode } from "../exit-code.ts";
 import { paint, print, type Io } from "../io.ts";
+import { probeWebhook } from "../probe.ts";
+import { publicUrl } from "../public-url.ts";
 
 interface Check {
   readonly name: string;
@@ -78,13 +84,15 @@ async function* runChecks(config: Config, signal: AbortSignal): AsyncGenerator<C
     return config.state.dir;
   });
   await using fetch = createFetch();
-  const api = new CloudApi(requireKapso(config), { fetch, clock: systemClock });
+  const connection = new ApiConnection(requireKapso(config), { fetch, clock: systemClock });
+  const api = new CloudApi(connection);
   yield await attempt("number", async () => describeNumber(await api.number(signal)));
   yield await attempt("listing", async () => {
     await api.list({ direction: "inbound", since: Date.now() - 60_000 }, signal);
     return "the key may read messages";
   });
   yield await checkGateway(config, signal);
+  if (config.delivery.mode !== "polling") yield* checkWebhook(config, connection, signal);
 }
 
 function describeNumber(found: unknown): string {
@@ -120,6 +128,46 @@ async function checkGateway({ gateway, state }: Config, signal: AbortSignal): Pr
     const exitCode = kind === "refused" || kind === "pairing" ? EXIT.credentials : EXIT.temporary;
     return { name: "gateway", ok: false, detail: message, hint, exitCode };
   }
+}
+
+/** The registration, and the way from the internet to the running daemon: by a message to ourselves. */
+async function* checkWebhook(
+  config: Config,
+  connection: ApiConnection,
+  signal: AbortSignal,
+): AsyncGenerator<Check> {
+  using store = Store.open(config.state.dir);
+  const url = publicUrl(config, store);
+  if (config.delivery.register)
+    yield await attempt("register", async () => {
+      const webhooks = new KapsoWebhooks(connection);
+      return describeRegistration(await webhooks.list(signal), knownRegistration(store.facts)?.id, url);
+    });
+  yield await attempt("webhook", async () => {
+    if (url === undefined)
+      throw new RelayError("The public address of the webhook is not known", {
+        hint:
+          config.delivery.mode === "tailscale"
+            ? "start wa-poller, which starts the Funnel; wa-cli status tells what it waits for"
+            : "set webhook.url (WA_WEBHOOK_URL)",
+      });
+    const secret = config.webhook.secret ?? readWebhookSecret(config.state.dir);
+    return probeWebhook({ url, secret, facts: store.facts }, signal);
+  });
+}
+
+function describeRegistration(
+  all: readonly KapsoWebhook[],
+  knownId: string | undefined,
+  url: string | undefined,
+): string {
+  const ours = all.find(({ id }) => id === knownId) ?? all.find((webhook) => webhook.url === url);
+  const hint = "wa-cli webhook register, or start wa-poller";
+  if (!ours) throw new RelayError("No webhook of ours is registered with Kapso", { hint });
+  if (ours.active === false) throw new RelayError(`Kapso has paused webhook ${ours.id}`, { hint });
+  if (url !== undefined && ours.url !== url)
+    throw new RelayError(`Webhook ${ours.id} delivers to another address: ${ours.url ?? "?"}`, { hint });
+  return `webhook ${ours.id} is active at Kapso`;
 }
 
 async function attempt(name: string, check: () => Promise<string>): Promise<Check> {

@@ -11,6 +11,7 @@ import { BURST } from "../../src/pipeline/pair-rate.ts";
 import { Store } from "../../src/store/store.ts";
 import type { OutboxRow } from "../../src/store/outbox.ts";
 import { CloudApi } from "../../src/whatsapp/client.ts";
+import { ApiConnection } from "../../src/whatsapp/connection.ts";
 import { toMessages } from "../../src/whatsapp/messages.ts";
 import { CommandError, EXIT, exitCodeOfRow, type ExitCode } from "../exit-code.ts";
 import { print, type Io } from "../io.ts";
@@ -73,7 +74,7 @@ async function deliver(
   timeoutMs: number,
 ): Promise<readonly OutboxRow[]> {
   await using fetch = createFetch();
-  const api = new CloudApi(requireKapso(config), { fetch, clock: systemClock });
+  const api = new CloudApi(new ApiConnection(requireKapso(config), { fetch, clock: systemClock }));
   const deadline = Date.now() + timeoutMs;
   const deliverer = new Deliverer(
     { outbox: store.outbox, sender: api, lanes: new Lanes(1), clock: systemClock, log: silentLog },

@@ -3,14 +3,24 @@ import { join } from "node:path";
 import { z } from "zod";
 import { loadConfig } from "../../src/config/config.ts";
 import { maskContact } from "../../src/message.ts";
+import { isWell, type PartName } from "../../src/part.ts";
+import { GRACE_MS } from "../../src/pipeline/gap-detector.ts";
 import { DaemonLock } from "../../src/store/lock.ts";
 import { Store } from "../../src/store/store.ts";
 import { paint, print, type Io } from "../io.ts";
 
-const part = z.object({ kind: z.string(), message: z.string(), hint: z.string().optional() });
+const part = z.object({
+  kind: z.string(),
+  message: z.string(),
+  hint: z.string().optional(),
+  url: z.string().optional(),
+});
 const daemon = z.object({ pid: z.int(), version: z.string(), startedAt: z.number() });
 
 type Part = z.output<typeof part>;
+
+/** A way in, and when it last brought a message. */
+type Way = Part & { readonly lastMessageAt: string | undefined };
 
 interface Status {
   readonly state: string;
@@ -21,7 +31,14 @@ interface Status {
     readonly startedAt?: string;
   };
   readonly gateway: Part | undefined;
-  readonly poll: (Part & { readonly lastAt: string | undefined }) | undefined;
+  readonly poll: (Way & { readonly lastAt: string | undefined }) | undefined;
+  readonly webhook: Way | undefined;
+  /** What webhooks missed and polling brought, of the messages of the last 24 hours. */
+  readonly gaps:
+    | (Part & { readonly hours: number; readonly total: number; readonly missed: number })
+    | undefined;
+  readonly funnel: Part | undefined;
+  readonly registration: Part | undefined;
   readonly inbox: {
     readonly pending: number;
     readonly oldestAt: string | undefined;
@@ -39,15 +56,21 @@ interface Status {
     readonly id: number;
     readonly to: string;
     readonly state: string;
+    readonly code: string | undefined;
     readonly error: string | undefined;
   }[];
 }
 
 const STUCK_ROWS = 10;
+const GAP_HOURS = 24;
 const NOTHING: Omit<Status, "state"> = {
   daemon: { alive: false },
   gateway: undefined,
   poll: undefined,
+  webhook: undefined,
+  gaps: undefined,
+  funnel: undefined,
+  registration: undefined,
   inbox: { pending: 0, oldestAt: undefined, quarantined: 0, byState: {} },
   outbox: { queued: 0, sending: 0, doubt: 0, dead: 0 },
   stuck: [],
@@ -65,11 +88,11 @@ export async function status(
     return print(io, { json: { ...NOTHING, state: folder }, text }, options.json);
   }
   using store = Store.open(folder);
-  const found = readStatus(store, folder);
+  const found = await readStatus(store, folder);
   print(io, { json: found, text: describe(found, io) }, options.json);
 }
 
-function readStatus(store: Store, folder: string): Status {
+async function readStatus(store: Store, folder: string): Promise<Status> {
   const alive = DaemonLock.isHeld(folder);
   const facts = store.facts;
   const read = <T>(name: string, schema: z.ZodType<T>): T | undefined => {
@@ -78,13 +101,23 @@ function readStatus(store: Store, folder: string): Status {
   };
   const running = read("daemon", daemon);
   const poll = read("poll", part);
+  const webhook = read("webhook", part);
+  const gaps = read("gaps", part);
   const counts = store.outbox.counts();
   const byState = store.inbox.counts();
   return {
     state: folder,
     daemon: alive && running ? { alive, ...running, startedAt: iso(running.startedAt) ?? "" } : { alive },
     gateway: read("gateway", part),
-    poll: poll && { ...poll, lastAt: iso(facts.get("cursor.poll")?.changedAt) },
+    poll: poll && {
+      ...poll,
+      lastAt: iso(facts.get("cursor.poll")?.changedAt),
+      lastMessageAt: iso(store.inbox.lastBroughtAt("poll")),
+    },
+    webhook: webhook && { ...webhook, lastMessageAt: iso(store.inbox.lastBroughtAt("webhook")) },
+    gaps: gaps && { ...gaps, ...(await countGaps(store, running?.startedAt ?? 0)) },
+    funnel: read("funnel", part),
+    registration: read("registration", part),
     inbox: {
       pending: byState["pending"] ?? 0,
       oldestAt: iso(store.inbox.oldestPending()),
@@ -105,21 +138,30 @@ function readStatus(store: Store, folder: string): Status {
         id: row.id,
         to: maskContact(row.contact),
         state: row.state,
+        code: row.code ?? undefined,
         error: row.error ?? undefined,
       })),
   };
 }
 
+/** As the daemon counts them: what was sent while it did not listen is no fault of the webhooks. */
+async function countGaps(
+  store: Store,
+  startedAt: number,
+): Promise<{ hours: number; total: number; missed: number }> {
+  const now = Date.now();
+  const found = await store.inbox.coverage(now - GAP_HOURS * 3_600_000, now - GRACE_MS, startedAt);
+  return { hours: GAP_HOURS, ...found };
+}
+
 function describe(found: Status, io: Io): string {
   const color = paint(io);
-  const { daemon: running, gateway, poll, inbox, outbox, stuck } = found;
+  const { daemon: running, inbox, outbox, stuck } = found;
   const lines = [
     running.alive
       ? `daemon   ${color("running", "green")}, process ${running.pid ?? "?"}, version ${running.version ?? "?"}, since ${running.startedAt ?? "?"}`
       : `daemon   ${color("not running", "red")}${color("; start it with: wa-poller", "dim")}`,
-    ...describePart("gateway", running.alive ? gateway : undefined, gateway?.kind === "connected", color),
-    ...describePart("poll", running.alive ? poll : undefined, poll?.kind === "polling", color),
-    `polled   ${poll?.lastAt === undefined ? "never" : `${ago(poll.lastAt)} (${poll.lastAt})`}`,
+    ...PARTS.flatMap((name) => describePart(name, found, color)),
     `inbox    ${inbox.pending} waiting for an answer${inbox.oldestAt ? `, the oldest since ${inbox.oldestAt}` : ""}; ${inbox.byState["denied"] ?? 0} refused, ${inbox.quarantined} unreadable`,
     `outbox   ${outbox.queued + outbox.sending} to send, ${outbox.doubt} of unknown outcome, ${outbox.dead} given up`,
     ...stuck.map((row) => `         #${row.id} to ${row.to} ${color(row.state, "yellow")}: ${row.error}`),
@@ -129,19 +171,34 @@ function describe(found: Status, io: Io): string {
   return lines.join("\n");
 }
 
-function describePart(
-  name: string,
-  found: Part | undefined,
-  isWell: boolean,
-  color: ReturnType<typeof paint>,
-): string[] {
-  if (!found) return [`${name.padEnd(9)}unknown`];
-  const line = `${name.padEnd(9)}${color(found.kind, isWell ? "green" : "yellow")}: ${found.message}`;
-  return found.hint === undefined ? [line] : [line, `         → ${found.hint}`];
+/** In the order in which a message meets them; the last two columns of a line tell what they did. */
+const PARTS = ["gateway", "poll", "webhook", "gaps", "funnel", "registration"] as const;
+const LABELS: Partial<Record<PartName, string>> = { registration: "register" };
+
+function describePart(name: PartName, found: Status, color: ReturnType<typeof paint>): string[] {
+  const state = found.daemon.alive ? found[name] : undefined;
+  const label = (LABELS[name] ?? name).padEnd(9);
+  if (!state) return name === "gateway" || name === "poll" ? [`${label}unknown`] : [];
+  const told = [state.message, ...figures(name, found)].join("; ");
+  const line = `${label}${color(state.kind, isWell(name, state) ? "green" : "yellow")}: ${told}`;
+  const hint = state.hint === undefined ? [] : [`         → ${state.hint}`];
+  return [line, ...hint];
+}
+
+function figures(name: PartName, { poll, webhook, gaps }: Status): string[] {
+  if (name === "poll")
+    return [`last poll ${since(poll?.lastAt)}`, `last message ${since(poll?.lastMessageAt)}`];
+  if (name === "webhook") return [`last message ${since(webhook?.lastMessageAt)}`];
+  if (name === "gaps" && gaps) return [`webhooks missed ${gaps.missed} of ${gaps.total} in ${gaps.hours} h`];
+  return [];
 }
 
 function iso(at: number | undefined): string | undefined {
   return at === undefined ? undefined : new Date(at).toISOString();
+}
+
+function since(at: string | undefined): string {
+  return at === undefined ? "never" : ago(at);
 }
 
 function ago(at: string): string {

@@ -8,6 +8,7 @@ import { expandHome, findConfigFile, readValues, type Environment } from "./read
 import type { Values } from "./settings.ts";
 
 const DEFAULT_GATEWAY_URL = "ws://127.0.0.1:18789";
+const DEFAULT_ADDRESS = "127.0.0.1:18790";
 
 /** What the program runs with: checked, complete and frozen. Durations are milliseconds. */
 export interface Config {
@@ -19,12 +20,17 @@ export interface Config {
     readonly baseUrl: string;
   };
   readonly delivery: {
+    readonly mode: "polling" | "tailscale" | "domain";
     readonly pollIntervalMs: number;
+    readonly pollFallback: boolean;
+    readonly register: boolean;
     readonly maxParallel: number;
     readonly maxAgeMs: number;
     readonly backfillMs: number;
     readonly receipts: "typing" | "read" | "none";
   };
+  readonly webhook: WebhookConfig;
+  readonly tailscale: { readonly bin: string | undefined; readonly port: number };
   readonly gateway: GatewayConfig;
   readonly security: SecurityConfig;
   readonly send: { readonly settleMs: number };
@@ -36,6 +42,17 @@ export interface KapsoAccount {
   readonly apiKey: string;
   readonly phoneNumberId: string;
   readonly baseUrl: string;
+}
+
+export interface WebhookConfig {
+  /** Where we listen; undefined while polling alone, unless an address is set. */
+  readonly listen: { readonly host: string | undefined; readonly port: number } | undefined;
+  /** Public address with its path, when it is known from the start. */
+  readonly url: string | undefined;
+  /** Signs what we register. */
+  readonly secret: string | undefined;
+  readonly oldSecrets: readonly string[];
+  readonly verifyTokens: readonly string[];
 }
 
 export interface GatewayConfig {
@@ -78,6 +95,7 @@ export function loadConfig({ env, file }: ConfigInput): Config {
   const values = readValues(env, path, home, problems);
   problems.push(...unsupported(values), ...unusable(values));
   const roles = readRoles(values, problems);
+  const webhook = readWebhook(values, problems);
   if (problems.length > 0) throw new ConfigError(problems);
   return freeze({
     file: path,
@@ -87,12 +105,17 @@ export function loadConfig({ env, file }: ConfigInput): Config {
       baseUrl: values.kapso.base_url,
     },
     delivery: {
+      mode: values.delivery.mode,
+      pollFallback: values.delivery.poll_fallback,
+      register: values.delivery.register,
       pollIntervalMs: values.delivery.poll_interval,
       maxParallel: values.delivery.max_parallel,
       maxAgeMs: values.delivery.max_age,
       backfillMs: values.delivery.backfill,
       receipts: values.delivery.receipts,
     },
+    webhook,
+    tailscale: { bin: values.tailscale.bin, port: values.tailscale.port },
     gateway: {
       ...findGateway(values, env, home),
       sessionKey: values.gateway.session_key,
@@ -147,8 +170,6 @@ function unsupported(values: Values): string[] {
     problems.push(
       'provider = "meta" is not supported yet: use Kapso (KAPSO_API_KEY and KAPSO_PHONE_NUMBER_ID)',
     );
-  if (values.delivery.mode !== "polling")
-    problems.push(`delivery.mode = "${values.delivery.mode}" is not supported yet: use "polling"`);
   if (values.gateway.type !== "openclaw")
     problems.push(`gateway.type = "${values.gateway.type}" is not supported yet: use "openclaw"`);
   return problems;
@@ -163,6 +184,39 @@ function unusable(values: Values): string[] {
   for (const scope of ["operator.read", "operator.write"])
     if (!values.gateway.scopes.includes(scope)) problems.push(`gateway.scopes needs ${scope}`);
   return problems;
+}
+
+function readWebhook({ webhook, meta, delivery }: Values, problems: string[]): WebhookConfig {
+  const listen = parseAddress(webhook.addr ?? DEFAULT_ADDRESS);
+  if (!listen)
+    problems.push(
+      `webhook.addr (KAPSO_WEBHOOK_ADDR): must be a host and a port such as "127.0.0.1:18790" (it is "${webhook.addr}")`,
+    );
+  const secrets = [meta.app_secret, ...webhook.old_secrets];
+  return {
+    listen: delivery.mode === "polling" && webhook.addr === undefined ? undefined : listen,
+    url: webhook.url && withPath(webhook.url),
+    secret: webhook.secret,
+    oldSecrets: secrets.filter((secret) => secret !== undefined),
+    verifyTokens: [webhook.verify_token, meta.verify_token].filter((token) => token !== undefined),
+  };
+}
+
+/** `":18790"` means every interface, as it did for the Go bridge. */
+function parseAddress(
+  text: string,
+): { readonly host: string | undefined; readonly port: number } | undefined {
+  const match = /^(?:\[(?<v6>[^\]]+)\]|(?<name>[^:]*)):(?<port>\d{1,5})$/.exec(text)?.groups;
+  const { v6, name = "", port } = match ?? {};
+  const host = v6 ?? name;
+  if (port === undefined || Number(port) > 65_535) return undefined;
+  return { host: host === "" ? undefined : host, port: Number(port) };
+}
+
+/** A bare domain gets the path at which we listen. */
+function withPath(url: string): string {
+  const { origin, pathname, search } = new URL(url);
+  return origin + (pathname === "/" ? "/webhook" : pathname) + search;
 }
 
 function readRoles({ security }: Values, problems: string[]): Map<string, string> {

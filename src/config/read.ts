@@ -82,7 +82,11 @@ class Reader {
       if (value && file) this.#problems.push(`${variable} and ${variable}_FILE are both set: keep one`);
       if (value) return this.#check(setting, fromText(setting, value, variable), `${variable} (${name})`);
       if (file)
-        return this.#check(setting, this.#readSecret(file, `${variable}_FILE`), `${variable}_FILE (${name})`);
+        return this.#check(
+          setting,
+          this.#readSecret(setting, file, `${variable}_FILE`),
+          `${variable}_FILE (${name})`,
+        );
     }
     const value = table[key];
     const file = setting.secret ? table[`${key}_file`] : undefined;
@@ -90,7 +94,7 @@ class Reader {
       this.#problems.push(`${name} and ${name}_file are both set: keep one`);
     if (value !== undefined || file === undefined) return this.#check(setting, value, name);
     if (typeof file === "string")
-      return this.#check(setting, this.#readSecret(file, `${name}_file`), `${name}_file`);
+      return this.#check(setting, this.#readSecret(setting, file, `${name}_file`), `${name}_file`);
     this.#problems.push(`${name}_file: must be the name of a file`);
     return undefined;
   }
@@ -106,11 +110,11 @@ class Reader {
     return setting.schema.safeParse(undefined).data;
   }
 
-  #readSecret(file: string, name: string): string | undefined {
+  #readSecret(setting: Setting, file: string, name: string): unknown {
     try {
       const text = readFileSync(expandHome(file, this.#home), "utf8").trim();
       if (text === "") this.#problems.push(`${name}: ${file} is empty`);
-      return text === "" ? undefined : text;
+      return text === "" ? undefined : fromText(setting, text, name);
     } catch (error) {
       this.#problems.push(`${name}: cannot read it: ${describeError(error)}`);
       return undefined;

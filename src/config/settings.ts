@@ -14,12 +14,13 @@ function setting<T extends z.ZodType>(schema: T, env: string | readonly string[]
   return { schema, env: typeof env === "string" ? [env] : env, about, secret: false };
 }
 
+/** It travels in a header, where another character would be refused with the whole value in the error. */
+const secretLine = z
+  .string()
+  .regex(/^[\x21-\x7E]+$/, "must be one line of printable ASCII without spaces or quotes around it");
+
 function secret(env: string | readonly string[], about: string): Setting<z.ZodOptional<z.ZodString>> {
-  // It travels in a header, where another character would be refused with the whole value in the error.
-  const line = z
-    .string()
-    .regex(/^[\x21-\x7E]+$/, "must be one line of printable ASCII without spaces or quotes around it");
-  return { ...setting(line.optional(), env, about), secret: true };
+  return { ...setting(secretLine.optional(), env, about), secret: true };
 }
 
 /** Milliseconds inside; `min` and `max` too. */
@@ -86,7 +87,16 @@ export const SETTINGS = {
       "KAPSO_POLL_INTERVAL",
       "longest wait between two polls; shorter while people are writing",
     ),
-    poll_fallback: setting(z.boolean().default(false), "KAPSO_POLL_FALLBACK", "poll next to webhooks"),
+    poll_fallback: setting(
+      z.boolean().default(true),
+      "KAPSO_POLL_FALLBACK",
+      "poll next to webhooks, and so find what they miss (webhook modes)",
+    ),
+    register: setting(
+      z.boolean().default(true),
+      "WA_REGISTER",
+      "register the webhook with Kapso and keep it so (webhook modes)",
+    ),
     max_parallel: setting(
       z.int().min(1).max(1000).default(16),
       "WA_MAX_PARALLEL",
@@ -109,13 +119,39 @@ export const SETTINGS = {
     ),
   },
   webhook: {
-    addr: setting(
-      z.string().default("127.0.0.1:18790"),
-      "KAPSO_WEBHOOK_ADDR",
-      "listening address (webhook modes)",
+    addr: setting(z.string().optional(), "KAPSO_WEBHOOK_ADDR", "listening address of webhooks and /health"),
+    url: setting(
+      z
+        .url({ protocol: /^https$/, error: 'must be an https URL such as "https://bot.example.com/webhook"' })
+        .optional(),
+      "WA_WEBHOOK_URL",
+      "public address of the webhook (domain mode), to register it with Kapso",
     ),
-    verify_token: secret("KAPSO_WEBHOOK_VERIFY_TOKEN", "token of the webhook verification"),
-    secret: secret("KAPSO_WEBHOOK_SECRET", "secret that signs webhooks"),
+    verify_token: secret("KAPSO_WEBHOOK_VERIFY_TOKEN", "token of Meta's verification by GET"),
+    secret: secret(
+      "KAPSO_WEBHOOK_SECRET",
+      "secret that signs webhooks; one is made when we register our own",
+    ),
+    old_secrets: {
+      ...setting(
+        z.array(secretLine).default([]),
+        "KAPSO_WEBHOOK_OLD_SECRETS",
+        "secrets that are still accepted, while a new one is taking over",
+      ),
+      secret: true,
+    },
+  },
+  tailscale: {
+    bin: setting(
+      z.string().min(1).optional(),
+      "TAILSCALE_BIN",
+      "the tailscale command, when it is not found",
+    ),
+    port: setting(
+      z.literal([443, 8443, 10000]).default(443),
+      "WA_FUNNEL_PORT",
+      "public port of the Funnel: 443, 8443 or 10000",
+    ),
   },
   gateway: {
     type: setting(

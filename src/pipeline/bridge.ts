@@ -3,6 +3,7 @@ import type { Log } from "../log.ts";
 import type { Answerer } from "./answer.ts";
 import type { Deliverer } from "./deliver.ts";
 import type { Lanes } from "./lanes.ts";
+import type { Statuses } from "./outbox.ts";
 import { createReceiver, type Inbox, type Source } from "./receive.ts";
 
 /** Work that may finish when the program stops, up to its deadline. */
@@ -11,9 +12,17 @@ export interface Draining {
   readonly abort: AbortController;
 }
 
+/** Goes on until the signal aborts, and never rejects. */
+export interface Task {
+  run(signal: AbortSignal): Promise<void>;
+}
+
 export interface BridgeParts {
   readonly sources: readonly Source[];
+  /** Run beside the sources; none of them may end the bridge. */
+  readonly tasks: readonly Task[];
   readonly inbox: Inbox;
+  readonly outbox: Statuses;
   readonly answerer: Answerer;
   readonly deliverer: Deliverer;
   readonly answers: Draining;
@@ -32,18 +41,25 @@ const SWEEP_MS = 3_600_000;
 
 /** Runs every part until `signal` aborts, then stops them in the order in which work flows. */
 export async function runBridge(parts: BridgeParts, signal: AbortSignal): Promise<void> {
-  const { sources, inbox, answerer, deliverer, answers, deliveries, gateway, clock, log } = parts;
+  const { sources, tasks, inbox, outbox, answerer, deliverer, answers, deliveries, gateway, clock, log } =
+    parts;
   const stop = new AbortController();
   const running = AbortSignal.any([signal, stop.signal]);
   const line = new AbortController();
   for (const message of await inbox.pending()) answerer.push(message, { replayed: true });
   const receiver = createReceiver({
     inbox,
+    outbox,
     clock,
     log,
     answer: (message) => answerer.push(message, { replayed: false }),
   });
-  const background = [gateway.run(line.signal), deliverer.run(), sweepHourly(parts, running)];
+  const background = [
+    gateway.run(line.signal),
+    deliverer.run(),
+    sweepHourly(parts, running),
+    ...tasks.map((task) => task.run(running)),
+  ];
   try {
     await Promise.all(sources.map((source) => source.run(receiver(source.name), running)));
   } finally {

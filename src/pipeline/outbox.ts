@@ -38,6 +38,35 @@ export type Sighting =
   | { readonly kind: "absent" }
   | { readonly kind: "unclear"; readonly error: string };
 
+/** How far a message got that WhatsApp took. */
+export type DeliveryState = "sent" | "delivered" | "read" | "played" | "failed";
+
+/** One status of WhatsApp's. They come out of order, more than once, and sometimes before the answer to the send. */
+export interface DeliveryStatus {
+  readonly wamid: string;
+  readonly status: DeliveryState;
+  /** Milliseconds since 1970 on WhatsApp's clock. */
+  readonly at?: number | undefined;
+  readonly trackingId?: string | undefined;
+  /** Why it failed. */
+  readonly failure?: Reason | undefined;
+}
+
+/** What a status told us that somebody should hear of. */
+export interface StatusNews {
+  /** It failed after all; a send of unknown outcome is settled; or a message left twice. */
+  readonly kind: "failed" | "settled" | "doubled";
+  readonly id: number;
+  readonly contact: string;
+  readonly wamid: string;
+  readonly error?: string | undefined;
+}
+
+export interface Statuses {
+  /** Resolves when they are on disk. */
+  note(statuses: readonly DeliveryStatus[], now: number): Promise<readonly StatusNews[]>;
+}
+
 export interface Sender {
   send(message: Outgoing, signal: AbortSignal): Promise<SendOutcome>;
   /** Looks for a text that was sent at `sinceMs` or later under an id for which `isKnown` is false. */

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { answerWebhooks, type StandInWebhook } from "./kapso-webhooks.ts";
 import { readListQuery, listRows, type Row } from "./kapso-list.ts";
 
 /** What goes wrong with one request; `lose` drops the connection without an answer. */
@@ -63,6 +64,8 @@ export class StandInKapso implements AsyncDisposable {
   /** wamids that were marked read, with `typing` or without. */
   readonly receipts: { readonly wamid: string; readonly typing: boolean; readonly at: number }[] = [];
   readonly requests: StandInRequest[] = [];
+  /** The number's webhooks: everybody's, ours among them. */
+  readonly webhooks: StandInWebhook[] = [];
   /** Asked for every request. */
   fault: (request: StandInRequest) => Fault | undefined = () => undefined;
   onSent: (sent: SentText) => void = () => {};
@@ -138,7 +141,8 @@ export class StandInKapso implements AsyncDisposable {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? "/", "http://stand-in");
-    const body = request.method === "POST" ? await readBody(request) : undefined;
+    const hasBody = request.method === "POST" || request.method === "PATCH";
+    const body = hasBody ? await readBody(request) : undefined;
     const seen = { method: request.method ?? "", path: url.pathname, kind: kindOf(url.pathname, body) };
     this.requests.push(seen);
     const fault = this.fault(seen);
@@ -166,7 +170,14 @@ export class StandInKapso implements AsyncDisposable {
     if (url.pathname === messages && request.method === "GET")
       return { status: 200, body: this.#list(url.searchParams) };
     if (url.pathname === messages) return this.#post(body);
-    if (url.pathname === `/platform/v1/whatsapp/phone_numbers/${this.phoneNumberId}`)
+    const number = `/platform/v1/whatsapp/phone_numbers/${this.phoneNumberId}`;
+    if (url.pathname.startsWith(`${number}/webhooks`))
+      return answerWebhooks(this.webhooks, {
+        method: request.method ?? "",
+        id: url.pathname.split("/")[7],
+        body,
+      });
+    if (url.pathname === number)
       return {
         status: 200,
         body: {

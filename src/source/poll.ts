@@ -5,8 +5,9 @@ import { describeError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Inbound } from "../message.ts";
 import type { Accept, Cursors, Malformed, Source } from "../pipeline/receive.ts";
-import { ApiError, type CloudApi } from "../whatsapp/client.ts";
-import { readInbound } from "../whatsapp/listed.ts";
+import type { CloudApi } from "../whatsapp/client.ts";
+import { ApiError } from "../whatsapp/connection.ts";
+import { readInbound } from "../whatsapp/inbound.ts";
 
 export interface PollOptions {
   readonly phoneNumberId: string;
@@ -63,7 +64,10 @@ export class PollSource implements Source {
   readonly #parts: PollParts;
   readonly #options: PollOptions;
   #kind: PollState["kind"] | undefined;
+  /** When polling last brought a message that nothing else had brought. */
   #lastNewAt = 0;
+  #isWoken = false;
+  #rest: AbortController | undefined;
   #deepAt = 0;
   /** What lately was listed and stored: wamids, or the hash of what is unreadable. */
   readonly #stored = new Set<string>();
@@ -71,6 +75,12 @@ export class PollSource implements Source {
   constructor(parts: PollParts, options: PollOptions) {
     this.#parts = parts;
     this.#options = options;
+  }
+
+  /** Something may have arrived: the next poll comes at once, or as soon as the plan's rate allows. */
+  wake(): void {
+    this.#isWoken = true;
+    this.#rest?.abort();
   }
 
   async run(accept: Accept, signal: AbortSignal): Promise<void> {
@@ -82,7 +92,7 @@ export class PollSource implements Source {
         else if (this.#kind === undefined) log.info({ everyMs: this.#options.intervalMs }, "polling works");
         this.#report({ kind: "polling", message: "Polling works" });
         failures = 0;
-        await clock.sleep(this.#nextDelayMs(), signal);
+        await this.#pause(signal);
       } catch (error) {
         if (signal.aborted) return;
         failures++;
@@ -160,7 +170,7 @@ export class PollSource implements Source {
   }
 
   #readRow(raw: unknown): Listed | undefined {
-    const read = readInbound(raw, this.#options.phoneNumberId);
+    const read = readInbound(raw, { phoneNumberId: this.#options.phoneNumberId });
     if (read === undefined) return undefined;
     if ("message" in read) return { key: read.message.wamid, ...read };
     return { key: createHash("sha256").update(read.malformed.raw).digest("hex"), ...read };
@@ -169,19 +179,40 @@ export class PollSource implements Source {
   async #store(rows: readonly Listed[], accept: Accept): Promise<void> {
     const messages = rows.flatMap(({ message }) => message ?? []);
     const malformed = rows.flatMap(({ malformed: bad }) => bad ?? []);
-    if (messages.length > 0) this.#lastNewAt = this.#parts.clock.now();
     // Listed newest first. Sorting is stable, so equal seconds keep the order in which Kapso stored them.
     messages.reverse().sort((a, b) => a.sentAt - b.sentAt);
-    if (rows.length > 0) await accept({ messages, malformed });
+    const added = rows.length > 0 ? await accept({ messages, statuses: [], malformed }) : 0;
+    if (added > 0) this.#lastNewAt = this.#parts.clock.now();
     for (const { key } of rows) this.#stored.add(key);
   }
 
+  /** Waits for the next poll's time, or for `wake`. */
+  async #pause(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#parts;
+    const startedAt = clock.now();
+    const rest = new AbortController();
+    const pass = () => rest.abort();
+    signal.addEventListener("abort", pass, { once: true });
+    this.#rest = rest;
+    if (this.#isWoken) rest.abort();
+    await clock.sleep(this.#nextDelayMs(), rest.signal).catch(() => {});
+    signal.removeEventListener("abort", pass);
+    signal.throwIfAborted();
+    if (rest.signal.aborted)
+      await clock.sleep(Math.max(0, startedAt + this.#leastDelayMs() - clock.now()), signal);
+    // Whatever arrived until now, the coming poll will see.
+    this.#isWoken = false;
+  }
+
   #nextDelayMs(): number {
-    const { api, clock } = this.#parts;
     const { intervalMs } = this.#options;
-    const isLively = clock.now() - this.#lastNewAt < LIVELY_MS;
-    const wanted = isLively ? intervalMs / LIVELY_FACTOR : intervalMs;
-    const delayMs = Math.max(wanted, Math.min(1000, intervalMs), api.rate.minPollIntervalMs);
+    const isLively = this.#parts.clock.now() - this.#lastNewAt < LIVELY_MS;
+    return Math.max(isLively ? intervalMs / LIVELY_FACTOR : intervalMs, this.#leastDelayMs());
+  }
+
+  #leastDelayMs(): number {
+    const { api, clock } = this.#parts;
+    const delayMs = Math.max(Math.min(1000, this.#options.intervalMs), api.rate.minPollIntervalMs);
     return api.rate.isLow(clock.now()) ? Math.max(delayMs, RATE_WINDOW_MS / 4) : delayMs;
   }
 }

@@ -24,6 +24,12 @@ export class SqliteFacts implements Cursors {
     );
   }
 
+  async forget(names: readonly string[]): Promise<void> {
+    await this.#db.write(() => {
+      for (const name of names) this.#db.run("DELETE FROM fact WHERE name = :name", { name });
+    });
+  }
+
   async cursor(source: string): Promise<number | undefined> {
     const fact = this.get(`cursor.${source}`);
     return fact && Number(fact.value);

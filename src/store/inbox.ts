@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { contactId, type Inbound, type Passive } from "../message.ts";
-import type { Stored, Inbox, Malformed } from "../pipeline/receive.ts";
+import type { Inbox, Malformed, SourceName, Stored } from "../pipeline/receive.ts";
+import type { Coverage } from "../pipeline/gap-detector.ts";
 import type { Question, Settlement, Settled } from "../pipeline/answer.ts";
 import type { Database } from "./database.ts";
 import { insertOutgoing } from "./outbox.ts";
@@ -24,6 +25,13 @@ const questionRow = z.object({
 const headRow = z.object({ seq: z.int(), wamid: z.string(), contact: z.string() });
 const countRow = z.object({ state: z.string(), n: z.int() });
 
+const SEEN_AGAIN: Readonly<Record<SourceName, string>> = {
+  poll: `UPDATE inbox SET polled_at = :now
+         WHERE phone_number_id = :phoneNumberId AND wamid = :wamid AND polled_at IS NULL`,
+  webhook: `UPDATE inbox SET webhook_at = :now
+            WHERE phone_number_id = :phoneNumberId AND wamid = :wamid AND webhook_at IS NULL`,
+};
+
 /** Everything that arrived and what became of it; one row for each (phone number id, wamid), whoever brings it. */
 export class SqliteInbox implements Inbox, Settlement {
   readonly #db: Database;
@@ -32,7 +40,7 @@ export class SqliteInbox implements Inbox, Settlement {
     this.#db = db;
   }
 
-  async accept(messages: readonly Inbound[], source: string, now: number): Promise<readonly Stored[]> {
+  async accept(messages: readonly Inbound[], source: SourceName, now: number): Promise<readonly Stored[]> {
     if (messages.length === 0) return [];
     return this.#db.write(() => messages.flatMap((message) => this.#insert(message, source, now)));
   }
@@ -110,6 +118,23 @@ export class SqliteInbox implements Inbox, Settlement {
     return typeof row?.["at"] === "number" ? row["at"] : undefined;
   }
 
+  /** How many of the messages that were received in a span of time webhooks brought. */
+  async coverage(from: number, to: number, sentSince: number): Promise<Coverage> {
+    const row = this.#db.get(
+      `SELECT count(*) AS total, count(*) - count(webhook_at) AS missed FROM inbox
+       WHERE received_at >= :from AND received_at < :to AND sent_at >= :sentSince AND state != 'history'`,
+      { from, to, sentSince },
+    );
+    return { total: Number(row?.["total"] ?? 0), missed: Number(row?.["missed"] ?? 0) };
+  }
+
+  /** When a source last brought a message. */
+  lastBroughtAt(source: SourceName): number | undefined {
+    const column = source === "poll" ? "polled_at" : "webhook_at";
+    const at = this.#db.get(`SELECT max(${column}) AS at FROM inbox`)?.["at"];
+    return typeof at === "number" ? at : undefined;
+  }
+
   quarantined(): number {
     return Number(this.#db.get("SELECT count(*) AS n FROM quarantine")?.["n"] ?? 0);
   }
@@ -124,15 +149,17 @@ export class SqliteInbox implements Inbox, Settlement {
     return changed === 1;
   }
 
-  #insert(message: Inbound, source: string, now: number): Stored[] {
+  #insert(message: Inbound, source: SourceName, now: number): Stored[] {
+    const polledAt = source === "poll" ? now : null;
+    const webhookAt = source === "webhook" ? now : null;
     const contact = contactId(message.from);
     const state: "pending" | Passive = message.passive ?? "pending";
     const { phone = null, bsuid = null } = message.from;
     const inserted = this.#db.get(
-      `INSERT INTO inbox (phone_number_id, wamid, contact, phone, bsuid, name, kind, text, sent_at, received_at, source,
-         state, settled_at)
-       VALUES (:phoneNumberId, :wamid, :contact, :phone, :bsuid, :name, :kind, :text, :sentAt, :now, :source,
-         :state, CASE :state WHEN 'pending' THEN NULL ELSE :now END)
+      `INSERT INTO inbox (phone_number_id, wamid, contact, phone, bsuid, name, kind, text, sent_at, received_at,
+         polled_at, webhook_at, state, settled_at)
+       VALUES (:phoneNumberId, :wamid, :contact, :phone, :bsuid, :name, :kind, :text, :sentAt, :now,
+         :polledAt, :webhookAt, :state, CASE :state WHEN 'pending' THEN NULL ELSE :now END)
        ON CONFLICT (phone_number_id, wamid) DO NOTHING RETURNING seq`,
       {
         phoneNumberId: message.phoneNumberId,
@@ -145,11 +172,15 @@ export class SqliteInbox implements Inbox, Settlement {
         text: message.text,
         sentAt: message.sentAt,
         now,
-        source,
+        polledAt,
+        webhookAt,
         state,
       },
     );
-    if (!inserted) return [];
+    if (!inserted) {
+      this.#db.run(SEEN_AGAIN[source], { phoneNumberId: message.phoneNumberId, wamid: message.wamid, now });
+      return [];
+    }
     this.#db.run(
       `INSERT INTO contact (id, phone, bsuid, last_inbound_at) VALUES (:contact, :phone, :bsuid, :sentAt)
        ON CONFLICT (id) DO UPDATE SET

@@ -2,7 +2,15 @@ import { randomUUID } from "node:crypto";
 import { z } from "zod";
 import { contactId } from "../message.ts";
 import type { NewOutgoing } from "../pipeline/answer.ts";
-import type { Claim, Outbox, Reason } from "../pipeline/outbox.ts";
+import type {
+  Claim,
+  DeliveryState,
+  DeliveryStatus,
+  Outbox,
+  Reason,
+  Statuses,
+  StatusNews,
+} from "../pipeline/outbox.ts";
 import type { Database, Parameters } from "./database.ts";
 
 /** A claim of a `wa-cli` that never came back counts as of unknown outcome after this long. */
@@ -27,6 +35,8 @@ const row = z.object({
   wamid: z.string().nullable(),
   code: z.string().nullable(),
   error: z.string().nullable(),
+  status: z.enum(["sent", "delivered", "read", "played", "failed"]).nullable(),
+  status_at: z.int().nullable(),
   created_at: z.int(),
   settled_at: z.int().nullable(),
 });
@@ -61,7 +71,7 @@ export function insertOutgoing(
 }
 
 /** Messages on their way out. Several processes may work on it: a row is sent by whoever claims it. */
-export class SqliteOutbox implements Outbox {
+export class SqliteOutbox implements Outbox, Statuses {
   readonly #db: Database;
 
   constructor(db: Database) {
@@ -87,12 +97,12 @@ export class SqliteOutbox implements Outbox {
     return this.#db.write(() => this.#claim(contact, by, now));
   }
 
-  /** True whoever has the row by now: it left. */
+  /** True whoever has the row by now: it left. A row with a wamid was told so by a status already. */
   async accepted({ id }: Claim, wamid: string, now: number): Promise<void> {
     await this.#db.write(() =>
       this.#db.run(
         `UPDATE outbox SET state = 'accepted', wamid = :wamid, code = NULL, error = NULL, settled_at = :now
-         WHERE id = :id AND state != 'accepted'`,
+         WHERE id = :id AND wamid IS NULL`,
         { id, wamid, now },
       ),
     );
@@ -123,7 +133,7 @@ export class SqliteOutbox implements Outbox {
   async dead({ id }: Claim, { code = null, error }: Reason, now: number): Promise<void> {
     await this.#db.write(() => {
       this.#db.run(
-        "UPDATE outbox SET state = 'dead', code = :code, error = :error, settled_at = :now WHERE id = :id AND state != 'accepted'",
+        "UPDATE outbox SET state = 'dead', code = :code, error = :error, settled_at = :now WHERE id = :id AND wamid IS NULL",
         { id, code, error, now },
       );
       this.#db.run(
@@ -144,6 +154,11 @@ export class SqliteOutbox implements Outbox {
         { by, now },
       ),
     );
+  }
+
+  async note(statuses: readonly DeliveryStatus[], now: number): Promise<readonly StatusNews[]> {
+    if (statuses.length === 0) return [];
+    return this.#db.write(() => statuses.flatMap((status) => this.#note(status, now) ?? []));
   }
 
   async isKnown(wamid: string): Promise<boolean> {
@@ -175,8 +190,11 @@ export class SqliteOutbox implements Outbox {
     return this.#db.write(
       () =>
         this.#db.run(
-          `UPDATE outbox SET state = 'queued', due_at = :now, attempts = 0, doubts = 0, doubtful_since = NULL, code = NULL, error = NULL, settled_at = NULL
-           WHERE state = 'dead' AND id >= :id AND batch = (SELECT batch FROM outbox WHERE id = :id AND state = 'dead')`,
+          // A new tracking id: a late status of the old try must not be taken for one of the new.
+          `UPDATE outbox SET state = 'queued', due_at = :now, attempts = 0, doubts = 0, doubtful_since = NULL, code = NULL, error = NULL, settled_at = NULL,
+             wamid = NULL, status = NULL, status_at = NULL, tracking_id = 'wr-' || lower(hex(randomblob(16)))
+           WHERE state = 'dead' AND text != '' AND id >= :id
+             AND batch = (SELECT batch FROM outbox WHERE id = :id AND state = 'dead')`,
           { id, now },
         ) > 0,
     );
@@ -199,6 +217,41 @@ export class SqliteOutbox implements Outbox {
         this.#db.run("DELETE FROM outbox WHERE id = :id AND state IN ('queued', 'doubt', 'dead')", { id }) ===
         1,
     );
+  }
+
+  /**
+   * Our message that a status is about, whatever we knew of it: by its wamid, or by the tracking id while we have none.
+   * A row that is closed without a wamid left after all.
+   */
+  #note(found: DeliveryStatus, now: number): StatusNews | undefined {
+    const { wamid, status, trackingId = null, failure, at = now } = found;
+    const known =
+      this.#db.get("SELECT * FROM outbox WHERE wamid = :wamid", { wamid }) ??
+      (trackingId && this.#db.get("SELECT * FROM outbox WHERE tracking_id = :trackingId", { trackingId }));
+    if (!known) return undefined;
+    const { id, contact, ...before } = row.parse(known);
+    const news = { id, contact, wamid };
+    if (before.wamid !== null && before.wamid !== wamid) return { ...news, kind: "doubled" };
+    const isFirst = before.wamid === null;
+    if (!isFirst && !isProgress(before.status, status)) return undefined;
+    const hasFailed = status === "failed";
+    this.#db.run(
+      `UPDATE outbox SET wamid = :wamid, status = :status, status_at = :at, state = :state, code = :code, error = :error,
+         settled_at = CASE WHEN :settles THEN :now ELSE settled_at END WHERE id = :id`,
+      {
+        id,
+        wamid,
+        status,
+        at,
+        state: hasFailed ? "dead" : "accepted",
+        code: failure?.code ?? null,
+        error: failure?.error ?? null,
+        settles: isFirst || hasFailed ? 1 : 0,
+        now,
+      },
+    );
+    if (hasFailed) return { ...news, kind: "failed", error: failure?.error };
+    return isFirst && before.doubtful_since !== null ? { ...news, kind: "settled" } : undefined;
   }
 
   #claim(contact: string, by: string, now: number): Claim | undefined {
@@ -236,6 +289,21 @@ export class SqliteOutbox implements Outbox {
       ),
     );
   }
+}
+
+const RANK: Readonly<Record<DeliveryState, number>> = {
+  sent: 1,
+  failed: 2,
+  delivered: 2,
+  read: 3,
+  played: 4,
+};
+
+/** Statuses come out of order and more than once; what was delivered did not fail, and what failed may still arrive. */
+function isProgress(before: DeliveryState | null, after: DeliveryState): boolean {
+  if (before === null) return true;
+  if (before === "failed") return RANK[after] >= RANK.delivered && after !== "failed";
+  return RANK[after] > RANK[before];
 }
 
 function toClaim(head: OutboxRow, by: string, claimedAt: number): Claim {

@@ -79,4 +79,14 @@ export const MIGRATIONS: readonly string[] = [
     changed_at INTEGER NOT NULL
   ) STRICT;
   `,
+  `
+  -- when each kind of source first brought the message; the gap detector compares them
+  ALTER TABLE inbox ADD COLUMN polled_at INTEGER;
+  ALTER TABLE inbox ADD COLUMN webhook_at INTEGER;
+  UPDATE inbox SET polled_at = received_at;
+  ALTER TABLE inbox DROP COLUMN source;
+  -- how far an accepted message got: sent, delivered, read, played, failed
+  ALTER TABLE outbox ADD COLUMN status TEXT;
+  ALTER TABLE outbox ADD COLUMN status_at INTEGER;
+  `,
 ];

@@ -77,8 +77,7 @@ const errorBody = z.looseObject({
 export function readFailure(status: number, retryAfter: string | null, body: string): Failure {
   const parsed = parseBody(body);
   const text = `HTTP ${status}${parsed.message ? `: ${withoutNumbers(parsed.message).slice(0, 300)}` : ""}`;
-  const remedy = parsed.code === undefined ? undefined : REMEDY.get(parsed.code);
-  const error = remedy === undefined ? text : `${text} (${remedy})`;
+  const error = withRemedy(text, parsed.code);
   const { kind, scope = "all", afterMs, maxTries, hint = "", what = "account" } = judge(status, parsed.code);
   const code = parsed.code ?? parsed.slug;
   switch (kind) {
@@ -91,6 +90,17 @@ export function readFailure(status: number, retryAfter: string | null, body: str
     case "unknown":
       return { kind, error };
   }
+}
+
+/** What a code in a status says; such a failure comes after the message was accepted. */
+export function describeCode(code: string | undefined, words: string): string {
+  const text = withoutNumbers(words).slice(0, 300);
+  return code === undefined ? text : withRemedy(`${code}: ${text}`, Number(code));
+}
+
+function withRemedy(text: string, code: number | undefined): string {
+  const remedy = code === undefined ? undefined : REMEDY.get(code);
+  return remedy === undefined ? text : `${text} (${remedy})`;
 }
 
 function judge(status: number, code: number | undefined): Rule {

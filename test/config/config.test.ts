@@ -421,6 +421,11 @@ const VARIABLES: readonly (readonly [string, string, string, string, unknown])[]
   ["KAPSO_WEBHOOK_ADDR", ":18790", "webhook", "addr", ":18790"],
   ["KAPSO_WEBHOOK_VERIFY_TOKEN", "v", "webhook", "verify_token", "v"],
   ["KAPSO_WEBHOOK_SECRET", "s", "webhook", "secret", "s"],
+  ["KAPSO_WEBHOOK_OLD_SECRETS", "a,b", "webhook", "old_secrets", ["a", "b"]],
+  ["WA_WEBHOOK_URL", "https://bot.example.com/webhook", "webhook", "url", "https://bot.example.com/webhook"],
+  ["WA_REGISTER", "false", "delivery", "register", false],
+  ["WA_FUNNEL_PORT", "8443", "tailscale", "port", 8443],
+  ["TAILSCALE_BIN", "/opt/ts", "tailscale", "bin", "/opt/ts"],
   ["GATEWAY_TYPE", "zeroclaw", "gateway", "type", "zeroclaw"],
   ["OPENCLAW_GATEWAY_URL", "wss://a.example", "gateway", "url", "wss://a.example"],
   ["GATEWAY_URL", "ws://b.example:1", "gateway", "url", "ws://b.example:1"],
@@ -789,10 +794,6 @@ describe("what is not supported yet", () => {
     ["provider = 'meta'\n", {}, "provider"],
     ["", { WA_PROVIDER: "meta" }, "provider"],
     ["", { WHATSAPP_ACCESS_TOKEN: "t", WHATSAPP_PHONE_NUMBER_ID: "1" }, "provider"],
-    ["[delivery]\nmode = 'domain'\n", {}, "delivery.mode"],
-    ["[delivery]\nmode = 'tailscale'\n", {}, "delivery.mode"],
-    ["", { KAPSO_MODE: "tailscale" }, "delivery.mode"],
-    ["", { KAPSO_WEBHOOK_MODE: "both" }, "delivery.mode"],
   ])("%j %j stops the program and says so", (toml, env, name) => {
     using home = new Home();
 

@@ -9,6 +9,7 @@ import { StandInKapso } from "../../src/sandbox/kapso.ts";
 import { PollSource, type PollState } from "../../src/source/poll.ts";
 import { Store } from "../../src/store/store.ts";
 import { CloudApi } from "../../src/whatsapp/client.ts";
+import { ApiConnection } from "../../src/whatsapp/connection.ts";
 
 const ANN = "15550100001";
 const BOB = "15550100002";
@@ -69,10 +70,11 @@ async function setUp({ around = (accept) => accept, fetch }: Setup = {}) {
   const logged: Record<string, unknown>[] = [];
   const log = pino({ level: "info" }, { write: (line: string) => logged.push(JSON.parse(line)) });
   const states: PollState[] = [];
-  const api = new CloudApi(
+  const connection = new ApiConnection(
     { apiKey: kapso.apiKey, phoneNumberId: kapso.phoneNumberId, baseUrl: kapso.url },
     { fetch: fetch ?? stack.use(createFetch()), clock },
   );
+  const api = new CloudApi(connection);
   const source = new PollSource(
     { api, cursors: store.facts, clock, log, onState: (state) => states.push(state) },
     {
@@ -81,7 +83,7 @@ async function setUp({ around = (accept) => accept, fetch }: Setup = {}) {
       firstSince: Date.now() - 60 * MINUTE,
     },
   );
-  const receiver = createReceiver({ inbox: store.inbox, clock, log, answer: () => {} });
+  const receiver = createReceiver({ inbox: store.inbox, outbox: store.outbox, clock, log, answer: () => {} });
   const stop = new AbortController();
   let running: Promise<void> | undefined;
   stack.defer(async () => {
@@ -122,7 +124,7 @@ describe("PollSource", () => {
       around: (accept) => async (arrival) => {
         asked.resolve();
         await stored.promise;
-        await accept(arrival);
+        return accept(arrival);
       },
     });
     world.kapso.receive({ from: ANN, text: "hello" });
@@ -144,7 +146,7 @@ describe("PollSource", () => {
       around: (accept) => async (arrival) => {
         const fault = faults.shift();
         if (fault) throw fault;
-        await accept(arrival);
+        return accept(arrival);
       },
     });
     world.kapso.receive({ from: ANN, text: "hello" });
@@ -309,7 +311,7 @@ describe("a backlog", () => {
       fetch,
       around: (accept) => async (arrival) => {
         sizes.push(arrival.messages.length);
-        await accept(arrival);
+        return accept(arrival);
       },
     });
 
@@ -328,7 +330,7 @@ describe("a backlog", () => {
       fetch,
       around: (accept) => async (arrival) => {
         if (++batches === 2) throw new Error("disk is full");
-        await accept(arrival);
+        return accept(arrival);
       },
     });
 

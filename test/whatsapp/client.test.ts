@@ -4,7 +4,8 @@ import { http, HttpResponse } from "msw";
 import { setupServer } from "msw/node";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { createFetch, type Fetch } from "../../src/http.ts";
-import { ApiError, CloudApi } from "../../src/whatsapp/client.ts";
+import { CloudApi } from "../../src/whatsapp/client.ts";
+import { ApiConnection, ApiError } from "../../src/whatsapp/connection.ts";
 
 const NOW = Date.UTC(2026, 10, 20, 12);
 const BASE = "https://kapso.test";
@@ -28,7 +29,7 @@ const throughMsw: Fetch = async (url, request) => {
 };
 
 function api({ fetch = throughMsw, baseUrl = BASE }: { fetch?: Fetch; baseUrl?: string } = {}): CloudApi {
-  return new CloudApi({ apiKey: KEY, phoneNumberId: "100", baseUrl }, { fetch, clock });
+  return new CloudApi(new ApiConnection({ apiKey: KEY, phoneNumberId: "100", baseUrl }, { fetch, clock }));
 }
 
 const outgoing = (given: object = {}) => ({

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { readContent } from "../../src/whatsapp/content.ts";
-import { readInbound, readSentText } from "../../src/whatsapp/listed.ts";
+import { readInbound } from "../../src/whatsapp/inbound.ts";
+import { readSentText } from "../../src/whatsapp/listed.ts";
 
 const PHONE_NUMBER_ID = "100";
 const ANN = "15550100001";
@@ -20,7 +21,7 @@ function listed(given: Record<string, unknown> = {}): Record<string, unknown> {
 
 /** The message that a row is. */
 function read(given: Record<string, unknown>) {
-  const result = readInbound(listed(given), PHONE_NUMBER_ID);
+  const result = readInbound(listed(given), { phoneNumberId: PHONE_NUMBER_ID });
   if (!result || !("message" in result)) throw new Error(`Not a message: ${JSON.stringify(result)}`);
   return result.message;
 }
@@ -113,7 +114,9 @@ describe("readInbound()", () => {
   });
 
   test("leaves out what we sent", () => {
-    expect(readInbound(listed({ kapso: { direction: "outbound" } }), PHONE_NUMBER_ID)).toBeUndefined();
+    expect(
+      readInbound(listed({ kapso: { direction: "outbound" } }), { phoneNumberId: PHONE_NUMBER_ID }),
+    ).toBeUndefined();
   });
 
   test.each([
@@ -143,13 +146,13 @@ describe("readInbound()", () => {
   ])("reports a row with %s", (_what, given, field) => {
     const row = listed(given);
 
-    expect(readInbound(row, PHONE_NUMBER_ID)).toEqual({
+    expect(readInbound(row, { phoneNumberId: PHONE_NUMBER_ID })).toEqual({
       malformed: { raw: JSON.stringify(row), reason: expect.stringContaining(field) },
     });
   });
 
   test.each([null, undefined, 5, "row", [], true])("reports what is no row: %j", (raw) => {
-    expect(readInbound(raw, PHONE_NUMBER_ID)).toHaveProperty("malformed.reason");
+    expect(readInbound(raw, { phoneNumberId: PHONE_NUMBER_ID })).toHaveProperty("malformed.reason");
   });
 
   test("a time as a number is as good as one in text", () => {
@@ -184,7 +187,7 @@ describe("readInbound()", () => {
           const row = structuredClone(sample);
           for (const [depth, index, value] of list) mutate(row, depth % 3, index, value);
 
-          const result = readInbound(row, PHONE_NUMBER_ID);
+          const result = readInbound(row, { phoneNumberId: PHONE_NUMBER_ID });
           readSentText(row);
 
           if (result && "message" in result) {

@@ -1,0 +1,116 @@
+import { systemClock } from "../../src/clock.ts";
+import { loadConfig, requireKapso, type Config } from "../../src/config/config.ts";
+import { createFetch } from "../../src/http.ts";
+import { publicUrl } from "../public-url.ts";
+import {
+  forgetRegistration,
+  knownRegistration,
+  register as registerWebhook,
+} from "../../src/source/registration.ts";
+import { Store } from "../../src/store/store.ts";
+import { makeWebhookSecret } from "../../src/store/webhook-secret.ts";
+import { ApiConnection, ApiError } from "../../src/whatsapp/connection.ts";
+import { KapsoWebhooks } from "../../src/whatsapp/kapso-webhooks.ts";
+import { CommandError, EXIT, exitCodeOfFailure } from "../exit-code.ts";
+import { print, type Io } from "../io.ts";
+
+interface Options {
+  readonly config?: string;
+  readonly json?: boolean;
+}
+
+/** Everybody's webhooks of our number, ours marked; secrets are not shown. */
+export async function list(io: Io, options: Options): Promise<void> {
+  await withWebhooks(io, options, async ({ webhooks, store }) => {
+    const ours = knownRegistration(store.facts)?.id;
+    const rows = (await webhooks.list(io.signal)).map(
+      ({ id, url, kind, active, events, payload_version: version }) => ({
+        id,
+        ours: id === ours,
+        url: url ?? undefined,
+        kind: kind ?? "kapso",
+        active: active ?? undefined,
+        payloadVersion: version ?? undefined,
+        events: events ?? [],
+      }),
+    );
+    const text = rows.map(
+      (row) =>
+        `${row.ours ? "*" : " "} ${row.id}  ${row.active === false ? "PAUSED" : "active"}  ${row.url ?? "?"}\n    ${row.kind} ${row.payloadVersion ?? ""}: ${row.events.join(", ")}`,
+    );
+    const legend = ours === undefined ? [] : ["* is ours"];
+    print(
+      io,
+      {
+        json: rows,
+        text: [...text, ...(rows.length === 0 ? ["No webhook is registered"] : legend)].join("\n"),
+      },
+      options.json,
+    );
+  });
+}
+
+/** Registers ours, moves it, or switches it on again. */
+export async function register(io: Io, options: Options & { readonly url?: string }): Promise<void> {
+  await withWebhooks(io, options, async ({ webhooks, store, config }) => {
+    const url = options.url ?? publicUrl(config, store);
+    if (url === undefined)
+      throw new CommandError(EXIT.usage, "The public address is not known", {
+        hint: 'give it: --url https://bot.example.com/webhook; or set webhook.url, or start wa-poller with delivery.mode = "tailscale"',
+      });
+    if (!/^https:\/\/[^/]+\/./.test(url))
+      throw new CommandError(
+        EXIT.usage,
+        `"${url}" is no https address with a path, such as https://bot.example.com/webhook`,
+      );
+    const secret = config.webhook.secret ?? makeWebhookSecret(config.state.dir);
+    const { id, done } = await registerWebhook(
+      { webhooks, facts: store.facts, now: Date.now() },
+      { url, secret },
+      io.signal,
+    );
+    const text =
+      done === "unchanged" ? `Webhook ${id} is registered: ${url}` : `Webhook ${id} ${done}: ${url}`;
+    print(io, { json: { id, url, done }, text }, options.json);
+  });
+}
+
+/** Takes ours away; without one of ours nothing happens. */
+export async function remove(io: Io, options: Options): Promise<void> {
+  await withWebhooks(io, options, async ({ webhooks, store, config }) => {
+    const ours = knownRegistration(store.facts);
+    if (ours === undefined)
+      return print(io, { json: { id: null }, text: "No webhook of this number is ours" }, options.json);
+    // Somebody may have removed it in the dashboard.
+    const isThere = (await webhooks.list(io.signal)).some(({ id }) => id === ours.id);
+    if (isThere) await webhooks.remove(ours.id, io.signal);
+    await forgetRegistration(store.facts, Date.now());
+    const isBack = config.delivery.mode !== "polling" && config.delivery.register;
+    const hint = isBack ? "; wa-poller registers it again, unless delivery.register = false" : "";
+    print(io, { json: { id: ours.id }, text: `Webhook ${ours.id} removed${hint}` }, options.json);
+  });
+}
+
+interface Tools {
+  readonly config: Config;
+  readonly store: Store;
+  readonly webhooks: KapsoWebhooks;
+}
+
+async function withWebhooks(
+  io: Io,
+  { config: file }: Options,
+  run: (tools: Tools) => Promise<void>,
+): Promise<void> {
+  const config = loadConfig({ env: io.env, file });
+  const account = requireKapso(config);
+  using store = Store.open(config.state.dir);
+  await using fetch = createFetch();
+  const webhooks = new KapsoWebhooks(new ApiConnection(account, { fetch, clock: systemClock }));
+  try {
+    await run({ config, store, webhooks });
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    throw new CommandError(exitCodeOfFailure(error.failure), error.message, { hint: error.hint });
+  }
+}

@@ -1,0 +1,223 @@
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import { describeError, StateError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import type { Headers } from "../whatsapp/signature.ts";
+
+export interface Address {
+  /** Undefined listens on every interface. */
+  readonly host: string | undefined;
+  readonly port: number;
+}
+
+export interface Received {
+  readonly method: string;
+  /** Without the query. */
+  readonly path: string;
+  readonly query: URLSearchParams;
+  readonly headers: Headers;
+  /** The bytes as they came: signatures are over them. */
+  readonly body: Buffer;
+}
+
+export interface Reply {
+  readonly status: number;
+  readonly type?: "text/plain" | "application/json";
+  readonly body?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface Limits {
+  /** Meta's webhooks have at most 3 MB. */
+  readonly maxBodyBytes: number;
+  /** Of all requests together that are being read or answered. */
+  readonly maxBufferedBytes: number;
+  readonly maxConnections: number;
+  readonly headersTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  readonly keepAliveMs: number;
+}
+
+export const LIMITS: Limits = {
+  maxBodyBytes: 3 * 1_048_576,
+  maxBufferedBytes: 48 * 1_048_576,
+  maxConnections: 512,
+  headersTimeoutMs: 10_000,
+  requestTimeoutMs: 20_000,
+  keepAliveMs: 75_000,
+};
+
+const MAX_HEADER_BYTES = 16_384;
+/** A refused sender may still be writing; it gets this long to read why. */
+const LINGER_MS = 1000;
+const CLOSE_MS = 1000;
+const STARTING: Reply = { status: 503, body: "Not ready", headers: { "Retry-After": "5" } };
+
+/**
+ * An HTTP server that strangers may reach. Under pressure it lets go of the connection that has kept it waiting
+ * longest, so that many idle or slow ones take neither the memory nor everybody else's turn (promise P10).
+ */
+export class Listener implements AsyncDisposable {
+  readonly #server: Server;
+  readonly #limits: Limits;
+  readonly #log: Log;
+  /** Connections from which bytes are still to come, the one that waits longest first. */
+  readonly #waiting = new Set<Socket>();
+  /** Bytes of the request that a connection has in hand. */
+  readonly #buffered = new Map<Socket, number>();
+  #bufferedBytes = 0;
+  #connections = 0;
+  #handle: (request: Received) => Promise<Reply> = async () => STARTING;
+
+  private constructor(limits: Limits, log: Log) {
+    this.#limits = limits;
+    this.#log = log;
+    this.#server = createServer(
+      {
+        headersTimeout: limits.headersTimeoutMs,
+        requestTimeout: limits.requestTimeoutMs,
+        keepAliveTimeout: limits.keepAliveMs,
+        connectionsCheckingInterval: Math.min(2000, limits.headersTimeoutMs),
+        maxHeaderSize: MAX_HEADER_BYTES,
+      },
+      (request, response) => {
+        this.#take(request, response).catch((error: unknown) => {
+          log.debug({ reason: describeError(error) }, "request broken off");
+          request.socket.destroy();
+        });
+      },
+    );
+    this.#server.on("connection", (socket) => this.#welcome(socket));
+  }
+
+  /** @throws StateError when the address can not be listened on */
+  static async open(
+    { host, port }: Address,
+    { log, limits = LIMITS }: { readonly log: Log; readonly limits?: Limits },
+  ): Promise<Listener> {
+    const listener = new Listener(limits, log);
+    try {
+      listener.#server.listen(port, host);
+      await once(listener.#server, "listening");
+    } catch (cause) {
+      throw new StateError(`Cannot listen on ${host ?? "*"}:${port}: ${describeError(cause)}`, {
+        cause,
+        hint: "give webhook.addr (KAPSO_WEBHOOK_ADDR) a free port, or stop the program that has this one",
+      });
+    }
+    listener.#server.on("error", (error) => log.error({ err: error }, "connection not accepted"));
+    return listener;
+  }
+
+  get port(): number {
+    const address: AddressInfo | string | null = this.#server.address();
+    return typeof address === "object" && address !== null ? address.port : 0;
+  }
+
+  /** Who answers from now on; until then everybody is asked to come again. */
+  serve(handle: (request: Received) => Promise<Reply>): Disposable {
+    this.#handle = handle;
+    return { [Symbol.dispose]: () => void (this.#handle = async () => STARTING) };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = once(this.#server, "close");
+    this.#server.close();
+    const timer = setTimeout(() => this.#server.closeAllConnections(), CLOSE_MS);
+    this.#server.closeIdleConnections();
+    await closed;
+    clearTimeout(timer);
+  }
+
+  #welcome(socket: Socket): void {
+    this.#connections++;
+    this.#waiting.add(socket);
+    socket.once("close", () => {
+      this.#connections--;
+      this.#waiting.delete(socket);
+      this.#release(socket);
+    });
+    if (this.#connections > this.#limits.maxConnections) this.#letGo(socket);
+  }
+
+  async #take(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { socket } = request;
+    // It waits anew: whoever began an hour ago is no suspect.
+    this.#waiting.delete(socket);
+    this.#waiting.add(socket);
+    const body = await this.#read(request);
+    if (body === undefined) return refuse(request, response);
+    this.#waiting.delete(socket);
+    const reply = await this.#handle(received(request, body)).catch((error: unknown): Reply => {
+      this.#log.error({ err: error }, "request not answered");
+      return { status: 500 };
+    });
+    this.#release(socket);
+    write(response, reply);
+    if (!socket.destroyed) this.#waiting.add(socket);
+  }
+
+  /** Undefined when there is more than is taken. Rejects when the connection ends before the body. */
+  async #read(request: IncomingMessage): Promise<Buffer | undefined> {
+    const { maxBodyBytes, maxBufferedBytes } = this.#limits;
+    if (Number(request.headers["content-length"] ?? 0) > maxBodyBytes) return undefined;
+    const chunks: Buffer[] = [];
+    let size = 0;
+    request.on("data", (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > maxBodyBytes) return void request.emit("too-long");
+      chunks.push(chunk);
+      this.#bufferedBytes += chunk.length;
+      this.#buffered.set(request.socket, size);
+      while (this.#bufferedBytes > maxBufferedBytes && this.#letGo(request.socket));
+    });
+    const { promise, resolve, reject } = Promise.withResolvers<Buffer | undefined>();
+    request.once("end", () => resolve(Buffer.concat(chunks)));
+    request.once("too-long", () => resolve(undefined));
+    request.once("close", () => reject(new Error("The connection ended before the body")));
+    return promise;
+  }
+
+  /** Ends the connection that waits longest, other than this one; false when there is none. */
+  #letGo(newcomer: Socket): boolean {
+    for (const socket of this.#waiting) {
+      if (socket === newcomer && this.#waiting.size > 1) continue;
+      this.#waiting.delete(socket);
+      this.#release(socket);
+      socket.destroy();
+      return true;
+    }
+    newcomer.destroy();
+    return false;
+  }
+
+  #release(socket: Socket): void {
+    this.#bufferedBytes -= this.#buffered.get(socket) ?? 0;
+    this.#buffered.delete(socket);
+  }
+}
+
+function received({ method = "", url = "/", headers }: IncomingMessage, body: Buffer): Received {
+  const [path = "/", query = ""] = url.split(/\?(.*)/s);
+  return { method, path, query: new URLSearchParams(query), headers, body };
+}
+
+function write(response: ServerResponse, { status, type = "text/plain", body = "", headers }: Reply): void {
+  response
+    .writeHead(status, {
+      "Content-Type": `${type}; charset=utf-8`,
+      "Content-Length": Buffer.byteLength(body),
+      "X-Content-Type-Options": "nosniff",
+      ...headers,
+    })
+    .end(body);
+}
+
+/** Tells a sender of too much, and reads on for a moment without keeping anything: a closed door would tell nothing. */
+function refuse(request: IncomingMessage, response: ServerResponse): void {
+  request.removeAllListeners("data");
+  request.resume();
+  write(response, { status: 413, body: "Too long", headers: { Connection: "close" } });
+  setTimeout(() => request.socket.destroy(), LINGER_MS).unref();
+}

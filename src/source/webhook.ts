@@ -1,0 +1,172 @@
+import { createHash, timingSafeEqual } from "node:crypto";
+import type { Clock } from "../clock.ts";
+import { describeError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import type { Accept, Arrival, Source } from "../pipeline/receive.ts";
+import { readDelivered } from "../whatsapp/delivered.ts";
+import { isSigned } from "../whatsapp/signature.ts";
+import type { Listener, Received, Reply } from "./listener.ts";
+
+export interface WebhookOptions {
+  readonly phoneNumberId: string;
+  /** Any of them may have signed; without one, nothing that a body says is believed. */
+  readonly secrets: readonly string[];
+  /** For Meta's verification by GET. */
+  readonly verifyTokens: readonly string[];
+}
+
+export interface Health {
+  readonly ok: boolean;
+  readonly parts: Readonly<Record<string, unknown>>;
+}
+
+export interface WebhookParts {
+  readonly listener: Pick<Listener, "serve">;
+  /** Called for a body that nobody signed: polling looks what there is to it. */
+  readonly wake: () => void;
+  readonly health: () => Promise<Health>;
+  /** A signed test message of `wa-cli preflight` came through; resolves when that is on disk. */
+  readonly onProbe: (probe: string) => Promise<void>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** The paths at which webhooks arrive; the second is the one of Kapso's own plugins. */
+export const WEBHOOK_PATHS: readonly string[] = ["/webhook", "/kapso/webhook"];
+/** The event of `wa-cli preflight`'s message to itself. */
+export const PROBE_EVENT = "wa-relay.probe";
+const MAX_PROBE_CHARS = 100;
+/** Refusals are told of at most this often: a flood of forgeries must not fill the log. */
+const REFUSAL_PERIOD_MS = 60_000;
+const OK: Reply = { status: 200, body: "OK" };
+
+/**
+ * Takes webhooks from Kapso and Meta. Answers 200 once everything in them is on disk, and before anything is done with
+ * it: Kapso waits 10 s and counts other answers as failures.
+ */
+export class WebhookSource implements Source {
+  readonly name = "webhook";
+  readonly #parts: WebhookParts;
+  readonly #options: WebhookOptions;
+  #refused = 0;
+  #refusalToldAt = 0;
+
+  constructor(parts: WebhookParts, options: WebhookOptions) {
+    this.#parts = parts;
+    this.#options = options;
+  }
+
+  async run(accept: Accept, signal: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    if (signal.aborted) return;
+    using serving = this.#parts.listener.serve((request) => this.#route(request, accept));
+    void serving;
+    signal.addEventListener("abort", () => resolve(), { once: true });
+    await promise;
+  }
+
+  async #route(request: Received, accept: Accept): Promise<Reply> {
+    const { method, path } = request;
+    if (path === "/health") return method === "GET" ? this.#health() : notAllowed("GET");
+    if (!WEBHOOK_PATHS.includes(path)) return { status: 404, body: "Not found" };
+    if (method === "POST") return this.#take(request, accept);
+    return method === "GET" ? this.#verify(request) : notAllowed("GET, POST");
+  }
+
+  async #health(): Promise<Reply> {
+    const { ok, parts } = await this.#parts.health();
+    const body = JSON.stringify({ status: ok ? "ok" : "unhealthy", parts });
+    return { status: ok ? 200 : 503, type: "application/json", body };
+  }
+
+  /** https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/create-webhook-endpoint */
+  #verify({ query }: Received): Reply {
+    const token = query.get("hub.verify_token") ?? "";
+    const challenge = query.get("hub.challenge") ?? "";
+    const isOurs = this.#options.verifyTokens.map((known) => isEqual(known, token)).includes(true);
+    if (query.get("hub.mode") === "subscribe" && isOurs) return { status: 200, body: challenge };
+    return { status: 403, body: "Wrong verify token" };
+  }
+
+  async #take({ body, headers }: Received, accept: Accept): Promise<Reply> {
+    const { secrets, phoneNumberId } = this.#options;
+    if (secrets.length === 0) {
+      this.#parts.wake();
+      return OK;
+    }
+    if (!isSigned(body, headers, secrets)) return this.#refuse(headers);
+    const parsed = parseJson(body);
+    if (parsed === undefined) return { status: 400, body: "No JSON" };
+    const event = headers["x-webhook-event"];
+    if (event === PROBE_EVENT) return this.#noteProbe(parsed);
+    const { ignored, ...arrival } = readDelivered(parsed, {
+      event: typeof event === "string" ? event : undefined,
+      phoneNumberId,
+    });
+    if (ignored.length > 0)
+      this.#parts.log.debug(
+        { count: ignored.length, events: [...new Set(ignored)].slice(0, 10) },
+        "events ignored",
+      );
+    return this.#store(arrival, accept);
+  }
+
+  async #store(arrival: Arrival, accept: Accept): Promise<Reply> {
+    try {
+      await accept(arrival);
+      return OK;
+    } catch (error) {
+      this.#parts.log.error(
+        { reason: describeError(error) },
+        "webhook not stored, it will be delivered again",
+      );
+      return { status: 500, body: "Not stored" };
+    }
+  }
+
+  async #noteProbe(body: unknown): Promise<Reply> {
+    const probe = typeof body === "object" && body !== null && "probe" in body ? body.probe : undefined;
+    if (typeof probe !== "string" || probe.length > MAX_PROBE_CHARS) return { status: 400, body: "No probe" };
+    await this.#parts.onProbe(probe);
+    return OK;
+  }
+
+  #refuse(headers: Received["headers"]): Reply {
+    const { clock, log } = this.#parts;
+    this.#refused++;
+    if (clock.now() - this.#refusalToldAt >= REFUSAL_PERIOD_MS) {
+      const isUnsigned =
+        headers["x-webhook-signature"] === undefined && headers["x-hub-signature-256"] === undefined;
+      log.warn(
+        {
+          count: this.#refused,
+          hint: "if it is Kapso or Meta that calls, give webhook.secret (KAPSO_WEBHOOK_SECRET) the secret of that webhook",
+        },
+        isUnsigned
+          ? "webhook refused: it is not signed"
+          : "webhook refused: it is signed with another secret",
+      );
+      this.#refusalToldAt = clock.now();
+      this.#refused = 0;
+    }
+    return { status: 401, body: "Wrong or missing signature" };
+  }
+}
+
+function notAllowed(allow: string): Reply {
+  return { status: 405, body: "Method not allowed", headers: { Allow: allow } };
+}
+
+function parseJson(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString("utf8"));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Compares digests, so that the time tells neither content nor length. */
+function isEqual(a: string, b: string): boolean {
+  const digest = (value: string) => createHash("sha256").update(value).digest();
+  return timingSafeEqual(digest(a), digest(b));
+}

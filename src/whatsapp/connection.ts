@@ -1,0 +1,116 @@
+import type { Clock } from "../clock.ts";
+import { DeadlineError, withDeadline } from "../deadline.ts";
+import { describeError, RelayError } from "../errors.ts";
+import { neverLeft, readText, type Fetch, type HttpRequest, type HttpResponse } from "../http.ts";
+import { readFailure, type Failure } from "./failure.ts";
+import { RateBudget } from "./rate-budget.ts";
+
+export interface Account {
+  readonly apiKey: string;
+  readonly phoneNumberId: string;
+  /** Origin only. */
+  readonly baseUrl: string;
+}
+
+export interface ApiCall {
+  readonly path: string;
+  /** GET, or POST when there is a body. */
+  readonly method?: HttpRequest["method"];
+  readonly body?: unknown;
+  readonly timeoutMs?: number;
+  readonly maxBytes?: number;
+}
+
+/** A request failed; `failure` says what that means. */
+export class ApiError extends RelayError {
+  readonly failure: Failure;
+
+  constructor(failure: Failure, options?: ErrorOptions) {
+    super(failure.error, { ...options, hint: failure.kind === "blocked" ? failure.hint : undefined });
+    this.failure = failure;
+  }
+}
+
+const TIMEOUT_MS = 30_000;
+const MAX_ANSWER_BYTES = 1_048_576;
+const MAX_SKEW_MS = 86_400_000;
+
+/** Requests with our key, and what their answers tell of the plan's rate and of the provider's clock. */
+export class ApiConnection {
+  readonly rate = new RateBudget();
+  readonly clock: Clock;
+  readonly #account: Account;
+  readonly #fetch: Fetch;
+  /** Provider's clock minus ours; undefined until an answer told. */
+  #skewMs: number | undefined;
+
+  constructor(account: Account, { fetch, clock }: { readonly fetch: Fetch; readonly clock: Clock }) {
+    this.#account = account;
+    this.#fetch = fetch;
+    this.clock = clock;
+  }
+
+  get skewMs(): number | undefined {
+    return this.#skewMs;
+  }
+
+  /** For use in a path. */
+  get phoneNumberId(): string {
+    return encodeURIComponent(this.#account.phoneNumberId);
+  }
+
+  /** One request, its answer parsed as JSON; undefined when it is none. @throws ApiError */
+  async call({ timeoutMs = TIMEOUT_MS, ...call }: ApiCall, signal: AbortSignal): Promise<unknown> {
+    return withDeadline(timeoutMs, signal, async (limit) => {
+      const response = await this.#send(call, limit);
+      this.#note(response);
+      const isOk = response.status >= 200 && response.status < 300;
+      const text = readText(response, isOk ? (call.maxBytes ?? MAX_ANSWER_BYTES) : MAX_ANSWER_BYTES);
+      if (isOk) return parseJson(await text.catch(brokenOff));
+      const { status, headers } = response;
+      const body = (await text.catch(() => "")).replaceAll(this.#account.apiKey, "…");
+      throw new ApiError(readFailure(status, headers.get("retry-after"), body));
+    }).catch((error: unknown) => {
+      if (!(error instanceof DeadlineError)) throw error;
+      throw new ApiError({ kind: "unknown", error: `No answer within ${timeoutMs} ms` }, { cause: error });
+    });
+  }
+
+  async #send({ path, body, method }: ApiCall, signal: AbortSignal): Promise<HttpResponse> {
+    const { baseUrl, apiKey } = this.#account;
+    return this.#fetch(baseUrl + path, {
+      method: method ?? (body === undefined ? "GET" : "POST"),
+      headers: { "X-API-Key": apiKey, Accept: "application/json", "Content-Type": "application/json" },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+      redirect: "manual",
+      signal,
+    }).catch((cause: unknown) => {
+      const error = `Cannot reach ${baseUrl}: ${describeError(cause)}`;
+      const failure: Failure = neverLeft(cause)
+        ? { kind: "later", scope: "all", error }
+        : { kind: "unknown", error };
+      throw new ApiError(failure, { cause });
+    });
+  }
+
+  #note({ headers }: HttpResponse): void {
+    const now = this.clock.now();
+    const date = Date.parse(headers.get("date") ?? "");
+    // A clock that is a day ahead would take the cursor of polling with it.
+    if (Number.isFinite(date) && date - now < MAX_SKEW_MS) this.#skewMs = Math.max(date - now, -MAX_SKEW_MS);
+    this.rate.note(headers.get("x-ratelimit-limit"), headers.get("x-ratelimit-remaining"), now);
+  }
+}
+
+function brokenOff(cause: unknown): never {
+  throw new ApiError({ kind: "unknown", error: `The answer broke off: ${describeError(cause)}` }, { cause });
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // The caller's schema refuses it and says what was expected.
+    return undefined;
+  }
+}

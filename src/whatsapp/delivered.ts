@@ -1,0 +1,177 @@
+import { z } from "zod";
+import type { Malformed } from "../pipeline/receive.ts";
+import type { DeliveryStatus } from "../pipeline/outbox.ts";
+import type { Inbound } from "../message.ts";
+import { readInbound, text, type Aside } from "./inbound.ts";
+import { readStatus } from "./status.ts";
+
+/** What one webhook brought. */
+export interface Delivered {
+  readonly messages: readonly Inbound[];
+  readonly statuses: readonly DeliveryStatus[];
+  readonly malformed: readonly Malformed[];
+  /** Events that are none of ours, in words for the log. */
+  readonly ignored: readonly string[];
+}
+
+export interface DeliveredOptions {
+  /** The header `X-Webhook-Event`; Kapso's single events are named nowhere else. */
+  readonly event: string | undefined;
+  readonly phoneNumberId: string;
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer E)[] ? E[] : T[K] };
+type Collected = Mutable<Delivered>;
+
+const list = z.array(z.unknown()).nullish().catch(undefined);
+
+const kapsoEvent = z.looseObject({
+  message: z.looseObject({
+    id: text,
+    from: text,
+    to: text,
+    timestamp: z.union([z.string(), z.number()]).nullish().catch(undefined),
+    biz_opaque_callback_data: text,
+    kapso: z.looseObject({ direction: text, status: text, statuses: list }).nullish().catch(undefined),
+  }),
+  conversation: z
+    .looseObject({
+      phone_number: text,
+      phone_number_id: text,
+      business_scoped_user_id: text,
+      contact_name: text,
+      kapso: z.looseObject({ contact_name: text }).nullish().catch(undefined),
+    })
+    .nullish()
+    .catch(undefined),
+  phone_number_id: text,
+});
+type KapsoEvent = z.output<typeof kapsoEvent>;
+
+const metaChange = z.looseObject({
+  field: text,
+  value: z.looseObject({
+    metadata: z.looseObject({ phone_number_id: text }).nullish().catch(undefined),
+    contacts: z
+      .array(
+        z
+          .looseObject({
+            wa_id: text,
+            user_id: text,
+            profile: z.looseObject({ name: text }).nullish().catch(undefined),
+          })
+          .catch({}),
+      )
+      .nullish()
+      .catch(undefined),
+    messages: list,
+    statuses: list,
+  }),
+});
+type MetaValue = z.output<typeof metaChange>["value"];
+
+const sender = z.looseObject({ from: text, from_user_id: text }).catch({});
+const metaEntry = z.looseObject({ changes: z.array(z.unknown()) });
+const metaBody = z.looseObject({ entry: z.array(z.unknown()) });
+const kapsoBatch = z.looseObject({ batch: z.literal(true), type: text, data: z.array(z.unknown()) });
+
+/**
+ * Reads the body of a webhook, whichever of the three shapes it has: one event of Kapso, a batch of them, or Meta's own.
+ * Total: what it does not know is ignored, and one bad message spoils only itself.
+ * https://docs.kapso.ai/docs/platform/webhooks/overview
+ */
+export function readDelivered(body: unknown, { event, phoneNumberId }: DeliveredOptions): Delivered {
+  const into: Collected = { messages: [], statuses: [], malformed: [], ignored: [] };
+  const meta = metaBody.safeParse(body);
+  if (meta.success) {
+    for (const change of meta.data.entry.flatMap(changesOf)) readMeta(change, phoneNumberId, into);
+    return into;
+  }
+  const batch = kapsoBatch.safeParse(body);
+  if (batch.success) {
+    for (const single of batch.data.data)
+      readKapso(single, { event: batch.data.type ?? event, phoneNumberId }, into);
+    return into;
+  }
+  readKapso(body, { event, phoneNumberId }, into);
+  return into;
+}
+
+function readKapso(raw: unknown, { event = "", phoneNumberId }: DeliveredOptions, into: Collected): void {
+  const parsed = kapsoEvent.safeParse(raw);
+  if (!parsed.success) return void into.ignored.push(event || "unknown shape");
+  const { message, conversation, phone_number_id: number } = parsed.data;
+  const ours = number ?? conversation?.phone_number_id ?? phoneNumberId;
+  if (ours !== phoneNumberId) return void into.ignored.push("another number's");
+  if (isOutbound(message, event)) return readKapsoStatuses(message, event, into);
+  const aside = {
+    phoneNumberId,
+    identities: [conversation?.phone_number, conversation?.business_scoped_user_id],
+    name: conversation?.kapso?.contact_name ?? conversation?.contact_name,
+  };
+  addMessage(message, aside, into);
+}
+
+/** The body decides: the header that names the event is not signed. */
+function isOutbound({ from, to, kapso }: KapsoEvent["message"], event: string): boolean {
+  if (kapso?.direction === "inbound" || kapso?.direction === "outbound")
+    return kapso.direction === "outbound";
+  if (kapso?.statuses && kapso.statuses.length > 0) return true;
+  return event === "" ? !from && Boolean(to) : event !== "whatsapp.message.received";
+}
+
+/** Some deliveries come without `statuses`; then the message's own state has to do. */
+function readKapsoStatuses(message: KapsoEvent["message"], event: string, into: Collected): void {
+  const { id, kapso, timestamp, biz_opaque_callback_data: trackingId } = message;
+  const aside = { wamid: id ?? undefined, trackingId: trackingId ?? undefined };
+  const statuses = (kapso?.statuses ?? []).flatMap((raw) => readStatus(raw, aside) ?? []);
+  if (statuses.length === 0)
+    for (const status of [kapso?.status, event.split(".").at(-1)]) {
+      const read = statuses.length === 0 ? readStatus({ status, timestamp }, aside) : undefined;
+      if (read) statuses.push(read);
+    }
+  if (statuses.length === 0) into.ignored.push(event || "a message of ours");
+  into.statuses.push(...statuses);
+}
+
+function changesOf(entry: unknown): readonly unknown[] {
+  return metaEntry.safeParse(entry).data?.changes ?? [];
+}
+
+function readMeta(raw: unknown, phoneNumberId: string, into: Collected): void {
+  const parsed = metaChange.safeParse(raw);
+  if (!parsed.success) return void into.ignored.push("unknown shape");
+  const { field, value } = parsed.data;
+  // Other fields carry echoes of what the owner typed, history and account news: never somebody's question.
+  if (field && field !== "messages") return void into.ignored.push(field);
+  if ((value.metadata?.phone_number_id ?? phoneNumberId) !== phoneNumberId)
+    return void into.ignored.push("another number's");
+  for (const message of value.messages ?? [])
+    addMessage(message, contactOf(message, value, phoneNumberId), into);
+  for (const status of value.statuses ?? []) {
+    const read = readStatus(status);
+    if (read) into.statuses.push(read);
+    else into.ignored.push("unknown status");
+  }
+}
+
+/** The contact that belongs to a message: by its ids, or the only one when the message names nobody. */
+function contactOf(message: unknown, { contacts }: MetaValue, phoneNumberId: string): Aside {
+  const { from, from_user_id: userId } = sender.parse(message);
+  const isNamed = Boolean(from) || Boolean(userId);
+  const contact = isNamed
+    ? contacts?.find(
+        ({ wa_id: waId, user_id: id }) => (waId && waId === from) || (id && (id === userId || id === from)),
+      )
+    : contacts?.length === 1
+      ? contacts[0]
+      : undefined;
+  return { phoneNumberId, identities: [contact?.wa_id, contact?.user_id], name: contact?.profile?.name };
+}
+
+function addMessage(raw: unknown, aside: Aside, into: Collected): void {
+  const read = readInbound(raw, aside);
+  if (read === undefined) into.ignored.push("no message of a person");
+  else if ("message" in read) into.messages.push(read.message);
+  else into.malformed.push(read.malformed);
+}
