@@ -7,6 +7,7 @@ import { EchoGateway } from "../../src/sandbox/gateway.ts";
 import { StandInKapso } from "../../src/sandbox/kapso.ts";
 import { Daemon, pause, until } from "../poller/daemon.ts";
 import { cpuSeconds, median, memoryMiB, spread } from "./figures.ts";
+import { floor, highest, memory, rates } from "./webhook.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const POLLER = join(ROOT, "dist/poller/bin.js");
@@ -148,5 +149,9 @@ const parts = {
   burst,
   cli: cliSend,
   idle,
+  rates: () => rates(POLLER),
+  highest: () => highest(POLLER),
+  floor,
+  memory: () => memory(POLLER),
 };
 for (const [name, part] of Object.entries(parts)) if (only.length === 0 || only.includes(name)) await part();
