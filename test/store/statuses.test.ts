@@ -1,0 +1,195 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { describe, expect, test } from "vitest";
+import type { DeliveryState, DeliveryStatus } from "../../src/pipeline/outbox.ts";
+import { MIGRATIONS } from "../../src/store/schema.ts";
+import { Store } from "../../src/store/store.ts";
+import { ANN, inbound, NOW } from "../inbound.ts";
+
+function openStore() {
+  const folder = mkdtempSync(join(tmpdir(), "wa-store-test-"));
+  const store = Store.open(folder);
+  return {
+    store,
+    /** One text on its way to Ann, claimed. */
+    sending: async () => {
+      const [id = 0] = await store.outbox.enqueue([{ to: { phone: ANN }, text: "hello" }], NOW);
+      const claim = await store.outbox.claim(ANN, "daemon", NOW);
+      if (!claim) throw new Error("Nothing was claimed");
+      return { id, claim };
+    },
+    [Symbol.dispose]() {
+      store[Symbol.dispose]();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+const heard = (status: DeliveryState, given: Partial<DeliveryStatus> = {}): DeliveryStatus => ({
+  wamid: "wamid.OUT",
+  status,
+  at: NOW,
+  ...(status === "failed" && { failure: { code: "131026", error: "131026: Undeliverable" } }),
+  ...given,
+});
+
+describe("SqliteOutbox.note()", () => {
+  test.each<readonly [readonly DeliveryState[], string, string]>([
+    [["sent"], "accepted", "sent"],
+    [["sent", "delivered", "read"], "accepted", "read"],
+    [["read", "delivered", "sent"], "accepted", "read"],
+    [["sent", "sent", "delivered", "delivered"], "accepted", "delivered"],
+    [["delivered", "read", "played"], "accepted", "played"],
+    [["sent", "failed"], "dead", "failed"],
+    [["failed", "sent"], "dead", "failed"],
+    [["failed", "failed"], "dead", "failed"],
+    // WhatsApp's words in the wrong order: what arrived did not fail.
+    [["delivered", "failed"], "accepted", "delivered"],
+    [["read", "failed"], "accepted", "read"],
+    [["failed", "delivered"], "accepted", "delivered"],
+  ])("of an accepted message, %j ends as %s, %s", async (statuses, state, status) => {
+    using world = openStore();
+    const { id, claim } = await world.sending();
+    await world.store.outbox.accepted(claim, "wamid.OUT", NOW);
+
+    for (const each of statuses) await world.store.outbox.note([heard(each)], NOW + 1);
+
+    expect(world.store.outbox.get(id)).toMatchObject({ state, status });
+  });
+
+  test("tells of a failure once, with its code and reason in the row", async () => {
+    using world = openStore();
+    const { id, claim } = await world.sending();
+    await world.store.outbox.accepted(claim, "wamid.OUT", NOW);
+
+    const first = await world.store.outbox.note([heard("failed")], NOW);
+    const second = await world.store.outbox.note([heard("failed")], NOW);
+
+    expect(first).toEqual([
+      { id, contact: ANN, wamid: "wamid.OUT", kind: "failed", error: "131026: Undeliverable" },
+    ]);
+    expect(second).toEqual([]);
+    expect(world.store.outbox.get(id)).toMatchObject({ code: "131026", error: "131026: Undeliverable" });
+  });
+
+  test("a status that outruns the answer to its send settles it, and the answer changes nothing", async () => {
+    using world = openStore();
+    const { id, claim } = await world.sending();
+
+    await world.store.outbox.note([heard("sent", { trackingId: claim.trackingId })], NOW);
+    await world.store.outbox.accepted(claim, "wamid.OUT", NOW + 5);
+    await world.store.outbox.doubtUntil(claim, NOW + 10, "timeout");
+
+    expect(world.store.outbox.get(id)).toMatchObject({
+      state: "accepted",
+      status: "sent",
+      wamid: "wamid.OUT",
+    });
+  });
+
+  test("a failure that outruns the answer to its send stays a failure", async () => {
+    using world = openStore();
+    const { id, claim } = await world.sending();
+
+    await world.store.outbox.note([heard("failed", { trackingId: claim.trackingId })], NOW);
+    await world.store.outbox.accepted(claim, "wamid.OUT", NOW + 5);
+
+    expect(world.store.outbox.get(id)).toMatchObject({ state: "dead", status: "failed", code: "131026" });
+  });
+
+  test("settles a send of unknown outcome by its tracking id, and says so", async () => {
+    using world = openStore();
+    const { id, claim } = await world.sending();
+    await world.store.outbox.doubtUntil(claim, NOW + 1000, "timeout");
+
+    const news = await world.store.outbox.note([heard("delivered", { trackingId: claim.trackingId })], NOW);
+
+    expect(news).toEqual([{ id, contact: ANN, wamid: "wamid.OUT", kind: "settled" }]);
+    expect(world.store.outbox.get(id)).toMatchObject({ state: "accepted", error: null });
+    expect(await world.store.outbox.claim(ANN, "daemon", NOW + 5000)).toBeUndefined();
+  });
+
+  test("tells that a message left twice when its first send was taken for lost", async () => {
+    using world = openStore();
+    const { id, claim } = await world.sending();
+    await world.store.outbox.accepted(claim, "wamid.SECOND", NOW);
+
+    const news = await world.store.outbox.note([heard("sent", { trackingId: claim.trackingId })], NOW);
+
+    expect(news).toEqual([{ id, contact: ANN, wamid: "wamid.OUT", kind: "doubled" }]);
+    expect(world.store.outbox.get(id)).toMatchObject({ wamid: "wamid.SECOND", state: "accepted" });
+  });
+
+  test("a message that is sent anew after it failed hears nothing of its first try", async () => {
+    using world = openStore();
+    const { id, claim } = await world.sending();
+    await world.store.outbox.accepted(claim, "wamid.OUT", NOW);
+    await world.store.outbox.note([heard("failed")], NOW);
+
+    expect(await world.store.outbox.revive(id, NOW)).toBe(true);
+    const news = await world.store.outbox.note([heard("failed", { trackingId: claim.trackingId })], NOW);
+
+    expect(news).toEqual([]);
+    expect(world.store.outbox.get(id)).toMatchObject({ state: "queued", wamid: null, status: null });
+    expect((await world.store.outbox.claim(ANN, "daemon", NOW))?.trackingId).not.toBe(claim.trackingId);
+  });
+
+  test("a failed message whose text is deleted can not be sent anew", async () => {
+    using world = openStore();
+    const { id, claim } = await world.sending();
+    await world.store.outbox.accepted(claim, "wamid.OUT", NOW);
+    await world.store.sweep(NOW + 1000, 0);
+    await world.store.outbox.note([heard("failed")], NOW + 2000);
+
+    expect(await world.store.outbox.revive(id, NOW)).toBe(false);
+    expect(world.store.outbox.get(id)?.state).toBe("dead");
+  });
+
+  test("statuses of messages that are not ours change nothing", async () => {
+    using world = openStore();
+    const { id } = await world.sending();
+
+    expect(
+      await world.store.outbox.note([heard("read", { wamid: "wamid.X", trackingId: "theirs" })], NOW),
+    ).toEqual([]);
+    expect(world.store.outbox.get(id)).toMatchObject({ state: "sending", status: null });
+  });
+});
+
+describe("SqliteInbox.coverage()", () => {
+  test("counts what only polling brought, and forgets it when the webhook comes after all", async () => {
+    using world = openStore();
+    const { inbox } = world.store;
+    await inbox.accept([inbound({ wamid: "1" }), inbound({ wamid: "2" })], "poll", NOW);
+    await inbox.accept([inbound({ wamid: "2" }), inbound({ wamid: "3" })], "webhook", NOW + 5);
+    await inbox.accept([inbound({ wamid: "3" })], "poll", NOW + 6);
+
+    expect(await inbox.coverage(NOW, NOW + 100, 0)).toEqual({ total: 3, missed: 1 });
+    await inbox.accept([inbound({ wamid: "1" })], "webhook", NOW + 50_000);
+
+    expect(await inbox.coverage(NOW, NOW + 100, 0)).toEqual({ total: 3, missed: 0 });
+    expect(await inbox.coverage(NOW, NOW + 100, NOW * 2)).toEqual({ total: 0, missed: 0 });
+    expect(inbox.lastBroughtAt("webhook")).toBe(NOW + 50_000);
+    expect(inbox.lastBroughtAt("poll")).toBe(NOW + 6);
+  });
+});
+
+test("P1: a state file of the schema before webhooks opens with all that it holds", () => {
+  const folder = mkdtempSync(join(tmpdir(), "wa-store-test-"));
+  const [first = ""] = MIGRATIONS;
+  const old = new DatabaseSync(join(folder, "relay.db"));
+  old.exec(`${first}; PRAGMA user_version = 1`);
+  old.exec(
+    `INSERT INTO inbox (phone_number_id, wamid, contact, phone, kind, text, sent_at, received_at, source, state)
+     VALUES ('100', 'wamid.A', '${ANN}', '${ANN}', 'text', 'waiting', ${NOW}, ${NOW}, 'poll', 'pending')`,
+  );
+  old.close();
+
+  using store = Store.open(folder);
+
+  expect(store.inbox.counts()).toEqual({ pending: 1 });
+  expect(store.inbox.lastBroughtAt("poll")).toBe(NOW);
+  rmSync(folder, { recursive: true, force: true });
+});
