@@ -23,6 +23,8 @@ import { createInbound } from "./inbound.ts";
 /** Who claims rows of the outbox; `wa-cli` has names of its own. */
 const CLAIMED_BY = "daemon";
 const LOCK_TRIES = 5;
+/** A send is a short wait for the network, an answer long work of an agent. */
+const SENDS_PER_ANSWER = 4;
 
 export interface Surroundings {
   readonly clock: Clock;
@@ -62,9 +64,9 @@ export async function startBridge(
   const board = new HealthBoard(store, surroundings);
   const { sources, tasks } = await createInbound({ ...base, connection, board, answerFrom }, stack);
   const gateway = createGateway(base, board);
-  const deliveries = createDraining(config);
+  const deliveries = createDraining(config.delivery.maxParallel * SENDS_PER_ANSWER);
   const deliverer = createDeliverer(base, deliveries);
-  const answers = createDraining(config);
+  const answers = createDraining(config.delivery.maxParallel);
   const answerer = createAnswerer(base, answers, { gateway, deliverer, answerFrom });
 
   const doubtful = await store.outbox.recover(CLAIMED_BY, clock.now());
@@ -90,8 +92,8 @@ export async function startBridge(
   );
 }
 
-function createDraining({ delivery }: Config): Draining {
-  return { lanes: new Lanes(delivery.maxParallel), abort: new AbortController() };
+function createDraining(maxParallel: number): Draining {
+  return { lanes: new Lanes(maxParallel), abort: new AbortController() };
 }
 
 function createGateway({ config, clock, log }: Base, board: HealthBoard): OpenClawGateway {

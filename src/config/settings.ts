@@ -100,7 +100,7 @@ export const SETTINGS = {
     max_parallel: setting(
       z.int().min(1).max(1000).default(16),
       "WA_MAX_PARALLEL",
-      "conversations answered, and people written to, at the same time",
+      "conversations answered at the same time",
     ),
     max_age: setting(
       duration("24h", { min: "1m", max: "7d" }),

@@ -155,7 +155,8 @@ export class Answerer {
     const { gateway, typing, format, clock, log } = this.#parts;
     const askedAt = clock.now();
     const answered = new AbortController();
-    const onWork = () => void keepTyping(turn.message.wamid, typing, answered.signal);
+    const onWork = () =>
+      void keepTyping(turn.message.wamid, typing, { signal: answered.signal, stopping: this.#signal });
     // It may wait for the gateway until the reply window closes, and not longer.
     const leftMs = Math.max(0, turn.message.sentAt + this.#options.maxAgeMs - askedAt);
     try {
@@ -178,7 +179,8 @@ export class Answerer {
       );
       return { state: "failed", replies: this.#notice(turn.message, this.#options.errorMessage) };
     } finally {
-      answered.abort();
+      // A reason of its own spares an error with a stack for each message.
+      answered.abort("answered");
     }
   }
 

@@ -15,22 +15,22 @@ const MAX_REFRESHES = 140;
 
 /**
  * Keeps "typing…" alive until `signal` aborts. Never rejects and is never waited for: it can neither delay nor fail an
- * answer.
+ * answer. A request that is under way is left alone: it has arrived, and ending it would cost the connection.
  */
 export async function keepTyping(
   wamid: string,
   { receipts, mode, clock, log }: TypingOptions,
-  signal: AbortSignal,
+  { signal, stopping }: { readonly signal: AbortSignal; readonly stopping: AbortSignal },
 ): Promise<void> {
   if (mode === "none") return;
   try {
     for (let shown = 0; shown < MAX_REFRESHES && !signal.aborted; shown++) {
-      await receipts.markRead(wamid, { typing: mode === "typing" }, signal);
+      await receipts.markRead(wamid, { typing: mode === "typing" }, stopping);
       if (mode === "read") return;
       await clock.sleep(REFRESH_MS, signal);
     }
   } catch (error) {
-    if (!signal.aborted)
+    if (!signal.aborted && !stopping.aborted)
       log.debug({ wamid: maskWamid(wamid), reason: describeError(error) }, "typing not shown");
   }
 }

@@ -1,3 +1,6 @@
+import { closeSync, fdatasync, fsyncSync, openSync } from "node:fs";
+import { dirname } from "node:path";
+import { promisify } from "node:util";
 import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from "node:sqlite";
 import { StateError } from "../errors.ts";
 
@@ -12,20 +15,35 @@ interface Job {
   readonly failed: (error: unknown) => void;
 }
 
+const syncToDisk = promisify(fdatasync);
+
 /**
  * One SQLite file that several processes may have open. A write resolves once it is on disk; writes that are asked
- * for in the same turn of the event loop share one transaction, and so one fsync.
+ * for in the same turn of the event loop share one transaction.
+ *
+ * SQLite would wait for the disk at each commit, and every message with it. So it only writes its log, and the log is
+ * synced here, by another thread: what is committed meanwhile shares the next sync. A write that has resolved is on
+ * disk together with everything committed before it. https://sqlite.org/wal.html#performance_considerations
  */
 export class Database implements Disposable {
   readonly #sqlite: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
+  /** The log that is synced; it stays the same file for as long as the database is open. */
+  readonly #log: number;
   #jobs: Job[] = [];
-  #isClosed = false;
+  /** Committed, and waiting for the disk. */
+  #unsynced: Job[] = [];
+  #syncing: Promise<void> | undefined;
+  #broken: Error | undefined;
 
   constructor(path: string) {
     this.#sqlite = new DatabaseSync(path, { timeout: 5000 });
-    // FULL: a commit is on disk when it returns, which promise P1 rests on; WAL alone would sync only at checkpoints.
-    this.#sqlite.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;");
+    // NORMAL syncs around checkpoints, which move the log into the file; the rest is up to us.
+    this.#sqlite.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;");
+    // The log is there only once something was asked.
+    this.#userVersion();
+    this.#log = openSync(`${path}-wal`, "r+");
+    syncFolder(dirname(path));
   }
 
   /** Brings the schema to the newest version; each step is one transaction. */
@@ -69,7 +87,7 @@ export class Database implements Disposable {
 
   /** Runs `change` in a transaction and resolves with its result after the commit. When it throws, only its own changes are undone. */
   async write<T>(change: () => T): Promise<T> {
-    if (this.#isClosed) throw new StateError("The state file is closed");
+    if (this.#broken) throw this.#broken;
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     let result: T;
     this.#jobs.push({
@@ -84,13 +102,43 @@ export class Database implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#flush();
-    this.#isClosed = true;
+    this.#commit();
+    if (this.#unsynced.length > 0) fsyncSync(this.#log);
+    for (const job of this.#unsynced.splice(0)) job.committed();
+    this.#broken ??= new StateError("The state file is closed");
     this.#statements.clear();
     this.#sqlite.close();
+    // A sync may still be under way with it.
+    if (this.#syncing) void this.#syncing.finally(() => closeSync(this.#log));
+    else closeSync(this.#log);
   }
 
   #flush(): void {
+    this.#commit();
+    this.#syncing ??= this.#sync();
+  }
+
+  /** Syncs until nothing is left to. One at a time: what is committed meanwhile shares the next. */
+  async #sync(): Promise<void> {
+    while (this.#unsynced.length > 0 && !this.#broken) {
+      const jobs = this.#unsynced;
+      this.#unsynced = [];
+      try {
+        await syncToDisk(this.#log);
+        for (const job of jobs) job.committed();
+      } catch (cause) {
+        // Whether it is on disk nobody can tell any more, not even by another try; only a new start reads the truth.
+        this.#broken = new StateError("The disk refused to sync the state file", {
+          cause,
+          hint: "restart wa-poller",
+        });
+        for (const job of [...jobs, ...this.#unsynced.splice(0)]) job.failed(this.#broken);
+      }
+    }
+    this.#syncing = undefined;
+  }
+
+  #commit(): void {
     const jobs = this.#jobs;
     this.#jobs = [];
     if (jobs.length === 0) return;
@@ -104,7 +152,7 @@ export class Database implements Disposable {
       for (const job of jobs) job.failed(error);
       return;
     }
-    for (const job of done) job.committed();
+    this.#unsynced.push(...done);
   }
 
   #apply(job: Job): boolean {
@@ -133,5 +181,15 @@ export class Database implements Disposable {
       this.#statements.set(sql, statement);
     }
     return statement;
+  }
+}
+
+/** So that a file that was just made is still there after a power cut. */
+function syncFolder(path: string): void {
+  const folder = openSync(path, "r");
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
   }
 }

@@ -28,17 +28,15 @@ class FakeClock {
     return promise;
   }
 
+  /** Lets everything happen that needs no time but the disk's: each write waits for those before it. */
+  settled: () => Promise<void> = async () => {};
+
   /** Moves on and wakes whoever sleeps. */
   async advance(ms: number): Promise<void> {
     this.time += ms;
     for (const wake of this.sleeping.splice(0)) wake();
-    await settled();
+    await this.settled();
   }
-}
-
-/** Lets everything happen that needs no time. */
-async function settled(): Promise<void> {
-  for (let turns = 0; turns < 12; turns++) await new Promise((resolve) => setImmediate(resolve));
 }
 
 const accepted = (wamid: string): SendOutcome => ({ kind: "accepted", wamid });
@@ -74,6 +72,12 @@ function setUp({ wrap = (outbox) => outbox }: { wrap?: (outbox: Outbox) => Outbo
   const folder = mkdtempSync(join(tmpdir(), "wa-deliver-test-"));
   const store = Store.open(folder);
   const clock = new FakeClock();
+  clock.settled = async () => {
+    for (let turns = 0; turns < 8; turns++) {
+      await new Promise((resolve) => setImmediate(resolve));
+      await store.facts.set("barrier", "", 0);
+    }
+  };
   const sender = new ScriptedSender(clock);
   const lanes = new Lanes(8);
   const stop = new AbortController();
@@ -132,7 +136,7 @@ describe("accepted and refused", () => {
     sender.script = [gate.promise];
 
     const draining = deliverer.drain(ANN);
-    await settled();
+    await world.clock.settled();
     expect(sender.texts).toEqual(["1"]);
     gate.resolve(accepted("wamid.O1"));
     await draining;
@@ -151,11 +155,11 @@ describe("accepted and refused", () => {
 
     deliverer.wake(ANN);
     deliverer.wake(BOB);
-    await settled();
+    await world.clock.settled();
 
     expect(sender.texts).toEqual(["slow", "quick"]);
     gate.resolve(accepted("wamid.O1"));
-    await settled();
+    await world.clock.settled();
   });
 
   test("P7: accepted keeps the wamid, so that it is known", async () => {
@@ -242,7 +246,7 @@ describe("later", () => {
     sender.script = [slow.promise, later("all", 60_000)];
 
     const first = deliverer.drain(ANN);
-    await settled();
+    await world.clock.settled();
     await deliverer.drain(BOB);
     slow.resolve(later("all", 1000));
     await first;
@@ -517,7 +521,7 @@ describe("run()", () => {
     await world.queue(ANN, "1", "2", "3");
 
     for (let times = 0; times < 20; times++) deliverer.wake(ANN);
-    await settled();
+    await world.clock.settled();
 
     expect(sender.texts).toEqual(["1", "2", "3"]);
   });
@@ -561,7 +565,7 @@ describe("run()", () => {
       () => "stopped",
       () => "died",
     );
-    await settled();
+    await world.clock.settled();
     await world.clock.advance(1000);
     world.stop.abort();
 
