@@ -4,7 +4,7 @@ import { describeError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { readComplaint, readConsentUrl } from "./complaint.ts";
 import type { NotRunning } from "./node-state.ts";
-import { endOrphan, FunnelProcess } from "./process.ts";
+import { endOrphan, FunnelProcess, processRecord, type ProcessRecord } from "./process.ts";
 import type { Serve } from "./serves.ts";
 import { funnelArguments, Tailscale } from "./tailscale.ts";
 
@@ -41,7 +41,7 @@ export interface FunnelState {
   readonly url?: string;
 }
 
-const PID_FACT = "funnel-process";
+const PROCESS_FACT = "funnel-process";
 /** Restarts of the command, and looks while Tailscale itself is starting. */
 const RESTART: Backoff = { firstMs: 1000, maxMs: 60_000 };
 /** Up this long, it counts as having worked. */
@@ -116,7 +116,9 @@ export class Funnel {
     const { facts, clock } = this.#parts;
     await using process = new FunnelProcess(tailscale.funnel(this.#options.port, this.#options.target));
     this.#process = process;
-    await facts.set(PID_FACT, String(process.pid ?? ""), clock.now());
+    const { port, target } = this.#options;
+    const record: ProcessRecord = { pid: process.pid ?? 0, args: funnelArguments(port, target) };
+    await facts.set(PROCESS_FACT, JSON.stringify(record), clock.now());
     if (await this.#comesUp(tailscale, process, signal)) {
       const state = await tailscale.status(signal);
       if (state.kind === "running") this.#isUp(state.dnsName);
@@ -204,12 +206,12 @@ export class Funnel {
   /** A command that a killed bridge left behind holds the port. */
   async #endOrphan(signal: AbortSignal): Promise<void> {
     const { facts, clock, log, kill } = this.#parts;
-    const pid = Number(facts.get(PID_FACT)?.value ?? "");
-    if (!Number.isInteger(pid) || pid <= 1) return;
-    const { port, target } = this.#options;
-    if (await endOrphan(pid, funnelArguments(port, target), { kill, clock, signal }))
-      log.info({ pid }, "funnel of an earlier start ended");
-    await facts.set(PID_FACT, "", clock.now());
+    const fact = facts.get(PROCESS_FACT);
+    const record = fact && processRecord.safeParse(JSON.parse(fact.value)).data;
+    if (record === undefined || record.pid <= 1) return;
+    if (await endOrphan(record, { kill, clock, signal }))
+      log.info({ pid: record.pid }, "funnel of an earlier start ended");
+    await facts.set(PROCESS_FACT, "{}", clock.now());
   }
 }
 

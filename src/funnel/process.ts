@@ -2,10 +2,15 @@ import { execFileSync, type ChildProcessByStdio } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import type { Readable } from "node:stream";
+import { z } from "zod";
 import type { Clock } from "../clock.ts";
 import { describeError } from "../errors.ts";
 
 export type Child = ChildProcessByStdio<null, Readable, Readable>;
+
+/** What is remembered of it, to find it again after a crash. */
+export const processRecord = z.object({ pid: z.int(), args: z.array(z.string()).readonly() });
+export type ProcessRecord = z.output<typeof processRecord>;
 
 const MAX_OUTPUT_CHARS = 16_384;
 const TERM_MS = 5000;
@@ -88,8 +93,7 @@ export class FunnelProcess implements AsyncDisposable {
  * True when there was one.
  */
 export async function endOrphan(
-  pid: number,
-  args: readonly string[],
+  { pid, args }: ProcessRecord,
   {
     kill,
     clock,
