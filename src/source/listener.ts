@@ -49,8 +49,8 @@ export const LIMITS: Limits = {
 };
 
 const MAX_HEADER_BYTES = 16_384;
-/** A refused sender may still be writing; it gets this long to read why. */
-const LINGER_MS = 1000;
+/** Of a body, before they are joined. */
+const MAX_PIECES = 512;
 const CLOSE_MS = 1000;
 const STARTING: Reply = { status: 503, body: "Not ready", headers: { "Retry-After": "5" } };
 
@@ -64,9 +64,9 @@ export class Listener implements AsyncDisposable {
   readonly #log: Log;
   /** Connections from which bytes are still to come, the one that waits longest first. */
   readonly #waiting = new Set<Socket>();
-  /** Bytes of the request that a connection has in hand. */
-  readonly #buffered = new Map<Socket, number>();
-  #bufferedBytes = 0;
+  /** Bytes of the requests of a connection that are in our hands. */
+  readonly #held = new Map<Socket, number>();
+  #heldBytes = 0;
   #connections = 0;
   #handle: (request: Received) => Promise<Reply> = async () => STARTING;
 
@@ -153,7 +153,7 @@ export class Listener implements AsyncDisposable {
       this.#log.error({ err: error }, "request not answered");
       return { status: 500 };
     });
-    this.#release(socket);
+    this.#release(socket, body.length);
     write(response, reply);
     if (!socket.destroyed) this.#waiting.add(socket);
   }
@@ -162,18 +162,19 @@ export class Listener implements AsyncDisposable {
   async #read(request: IncomingMessage): Promise<Buffer | undefined> {
     const { maxBodyBytes, maxBufferedBytes } = this.#limits;
     if (Number(request.headers["content-length"] ?? 0) > maxBodyBytes) return undefined;
-    const chunks: Buffer[] = [];
+    const pieces = new Pieces();
     let size = 0;
     request.on("data", (chunk: Buffer) => {
       size += chunk.length;
       if (size > maxBodyBytes) return void request.emit("too-long");
-      chunks.push(chunk);
-      this.#bufferedBytes += chunk.length;
-      this.#buffered.set(request.socket, size);
-      while (this.#bufferedBytes > maxBufferedBytes && this.#letGo(request.socket));
+      // A connection that was let go may still have something to say.
+      if (request.socket.destroyed) return;
+      pieces.add(chunk);
+      this.#hold(request.socket, chunk.length);
+      while (this.#heldBytes > maxBufferedBytes && this.#letGo(request.socket));
     });
     const { promise, resolve, reject } = Promise.withResolvers<Buffer | undefined>();
-    request.once("end", () => resolve(Buffer.concat(chunks)));
+    request.once("end", () => resolve(pieces.join()));
     request.once("too-long", () => resolve(undefined));
     request.once("close", () => reject(new Error("The connection ended before the body")));
     return promise;
@@ -192,9 +193,35 @@ export class Listener implements AsyncDisposable {
     return false;
   }
 
-  #release(socket: Socket): void {
-    this.#bufferedBytes -= this.#buffered.get(socket) ?? 0;
-    this.#buffered.delete(socket);
+  #hold(socket: Socket, bytes: number): void {
+    this.#heldBytes += bytes;
+    this.#held.set(socket, (this.#held.get(socket) ?? 0) + bytes);
+  }
+
+  /** Gives back what one request held, or all that a connection does: it may have sent several ahead. */
+  #release(socket: Socket, bytes = Number.POSITIVE_INFINITY): void {
+    const held = this.#held.get(socket) ?? 0;
+    const released = Math.min(held, bytes);
+    this.#heldBytes -= released;
+    if (released === held) this.#held.delete(socket);
+    else this.#held.set(socket, held - released);
+  }
+}
+
+/** The pieces of a body. Small ones are joined as they come: one of a single byte would cost two hundred. */
+class Pieces {
+  readonly #joined: Buffer[] = [];
+  #tail: Buffer[] = [];
+
+  add(piece: Buffer): void {
+    this.#tail.push(piece);
+    if (this.#tail.length < MAX_PIECES) return;
+    this.#joined.push(Buffer.concat(this.#tail));
+    this.#tail = [];
+  }
+
+  join(): Buffer {
+    return Buffer.concat([...this.#joined, ...this.#tail]);
   }
 }
 
@@ -214,10 +241,9 @@ function write(response: ServerResponse, { status, type = "text/plain", body = "
     .end(body);
 }
 
-/** Tells a sender of too much, and reads on for a moment without keeping anything: a closed door would tell nothing. */
+/** Tells a sender of too much, keeps nothing of what still comes, and closes. */
 function refuse(request: IncomingMessage, response: ServerResponse): void {
   request.removeAllListeners("data");
   request.resume();
   write(response, { status: 413, body: "Too long", headers: { Connection: "close" } });
-  setTimeout(() => request.socket.destroy(), LINGER_MS).unref();
 }

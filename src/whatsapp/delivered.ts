@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { Malformed } from "../pipeline/receive.ts";
 import type { DeliveryStatus } from "../pipeline/outbox.ts";
 import type { Inbound } from "../message.ts";
-import { readInbound, text, type Aside } from "./inbound.ts";
+import { asJson, readInbound, text, type Aside } from "./inbound.ts";
 import { readStatus } from "./status.ts";
 
 /** What one webhook brought. */
@@ -23,7 +23,14 @@ export interface DeliveredOptions {
 type Mutable<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer E)[] ? E[] : T[K] };
 type Collected = Mutable<Delivered>;
 
+/** A number would be a number id too, and must not count as absent. */
+const id = z
+  .union([z.string(), z.number().transform(String)])
+  .nullish()
+  .catch(undefined);
 const list = z.array(z.unknown()).nullish().catch(undefined);
+
+const RECEIVED = "whatsapp.message.received";
 
 const kapsoEvent = z.looseObject({
   message: z.looseObject({
@@ -37,21 +44,23 @@ const kapsoEvent = z.looseObject({
   conversation: z
     .looseObject({
       phone_number: text,
-      phone_number_id: text,
+      phone_number_id: id,
+      is_group: z.boolean().nullish().catch(undefined),
+      type: text,
       business_scoped_user_id: text,
       contact_name: text,
       kapso: z.looseObject({ contact_name: text }).nullish().catch(undefined),
     })
     .nullish()
     .catch(undefined),
-  phone_number_id: text,
+  phone_number_id: id,
 });
 type KapsoEvent = z.output<typeof kapsoEvent>;
 
 const metaChange = z.looseObject({
   field: text,
   value: z.looseObject({
-    metadata: z.looseObject({ phone_number_id: text }).nullish().catch(undefined),
+    metadata: z.looseObject({ phone_number_id: id }).nullish().catch(undefined),
     contacts: z
       .array(
         z
@@ -99,7 +108,11 @@ export function readDelivered(body: unknown, { event, phoneNumberId }: Delivered
 
 function readKapso(raw: unknown, { event = "", phoneNumberId }: DeliveredOptions, into: Collected): void {
   const parsed = kapsoEvent.safeParse(raw);
-  if (!parsed.success) return void into.ignored.push(event || "unknown shape");
+  if (!parsed.success) {
+    if (event === RECEIVED) into.malformed.push({ raw: asJson(raw), reason: "message: is no object" });
+    else into.ignored.push(event || "unknown shape");
+    return;
+  }
   const { message, conversation, phone_number_id: number } = parsed.data;
   const ours = number ?? conversation?.phone_number_id ?? phoneNumberId;
   if (ours !== phoneNumberId) return void into.ignored.push("another number's");
@@ -107,9 +120,11 @@ function readKapso(raw: unknown, { event = "", phoneNumberId }: DeliveredOptions
   const aside = {
     phoneNumberId,
     identities: [conversation?.phone_number, conversation?.business_scoped_user_id],
-    name: conversation?.kapso?.contact_name ?? conversation?.contact_name,
+    name: conversation?.kapso?.contact_name || conversation?.contact_name,
+    isGroup: conversation?.is_group === true || conversation?.type === "group",
   };
-  addMessage(message, aside, into);
+  // As it came: the parsed one lacks what had another type than expected.
+  addMessage(original(raw), aside, into);
 }
 
 /** The body decides: the header that names the event is not signed. */
@@ -117,7 +132,8 @@ function isOutbound({ from, to, kapso }: KapsoEvent["message"], event: string): 
   if (kapso?.direction === "inbound" || kapso?.direction === "outbound")
     return kapso.direction === "outbound";
   if (kapso?.statuses && kapso.statuses.length > 0) return true;
-  return event === "" ? !from && Boolean(to) : event !== "whatsapp.message.received";
+  if (!from && to) return true;
+  return event !== "" && event !== RECEIVED;
 }
 
 /** Some deliveries come without `statuses`; then the message's own state has to do. */
@@ -132,6 +148,10 @@ function readKapsoStatuses(message: KapsoEvent["message"], event: string, into: 
     }
   if (statuses.length === 0) into.ignored.push(event || "a message of ours");
   into.statuses.push(...statuses);
+}
+
+function original(event: unknown): unknown {
+  return typeof event === "object" && event !== null && "message" in event ? event.message : undefined;
 }
 
 function changesOf(entry: unknown): readonly unknown[] {

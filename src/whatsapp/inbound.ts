@@ -31,6 +31,7 @@ export interface Aside {
   /** More places where the sender's number or user id may be. */
   readonly identities?: readonly (string | null | undefined)[];
   readonly name?: string | null | undefined;
+  readonly isGroup?: boolean;
 }
 
 export type Read = { readonly message: Inbound } | { readonly malformed: Malformed };
@@ -52,11 +53,11 @@ export function readInbound(raw: unknown, aside: Aside): Read | undefined {
   if (!from) return fault("from: neither a phone number nor a user id");
   const content = readContent(row.type, raw);
   if (!content) return fault("text: has no body");
-  const name = aside.name ?? row.kapso?.contact_name;
+  const name = aside.name || row.kapso?.contact_name;
   return {
     message: {
       ...content,
-      ...passive(row),
+      ...passive(row, aside),
       wamid: row.id,
       phoneNumberId,
       from,
@@ -67,10 +68,10 @@ export function readInbound(raw: unknown, aside: Aside): Read | undefined {
   };
 }
 
-function passive(row: MessageRow): Pick<Inbound, "passive"> {
+function passive(row: MessageRow, { isGroup }: Aside): Pick<Inbound, "passive"> {
   if (row.kapso?.origin === "history_sync") return { passive: "history" };
   // Answering a group message would write to its author alone.
-  if (row.group_id) return { passive: "group" };
+  if (row.group_id || isGroup) return { passive: "group" };
   return {};
 }
 
@@ -88,7 +89,8 @@ export function readTimestamp(value: string | number): number | undefined {
   return /^\d{9,11}$/.test(String(value)) ? Number(value) * 1000 : undefined;
 }
 
-function asJson(raw: unknown): string {
+/** For the quarantine. */
+export function asJson(raw: unknown): string {
   try {
     return JSON.stringify(raw) ?? "undefined";
   } catch {

@@ -47,6 +47,6 @@ export function readStatus(raw: unknown, aside: StatusAside = {}): DeliveryStatu
 
 function readFault(found: z.output<typeof fault> | undefined): DeliveryStatus["failure"] {
   const code = found?.code === undefined || found.code === null ? undefined : String(found.code);
-  const words = found?.error_data?.details ?? found?.message ?? found?.title ?? "WhatsApp gave no reason";
+  const words = found?.error_data?.details || found?.message || found?.title || "WhatsApp gave no reason";
   return { code, error: describeCode(code, words) };
 }

@@ -5,7 +5,7 @@ import { WebSocketServer } from "ws";
 import { EchoGateway } from "../../src/sandbox/gateway.ts";
 import { StandInKapso } from "../../src/sandbox/kapso.ts";
 import { Daemon, pause, until } from "../poller/daemon.ts";
-import { kapsoEvent, WebhookSender } from "../poller/webhook-sender.ts";
+import { kapsoText, WebhookSender } from "../poller/webhook-sender.ts";
 import { cpuSeconds, memoryMiB, spread } from "./figures.ts";
 
 const SECRET = "bench-secret";
@@ -98,7 +98,7 @@ export async function measure({ kapso, sender, times }: World, load: Load): Prom
     const text = `${run} ${index}`;
     times.posted.set(text, performance.now());
     const status = await sender.post(
-      kapsoEvent({ from, text, wamid: `wamid.${run}${index}` }, kapso.phoneNumberId),
+      kapsoText({ from, text, wamid: `wamid.${run}${index}` }, kapso.phoneNumberId),
     );
     if (status !== 200) throw new Error(`HTTP ${status}`);
     times.acknowledged.set(text, performance.now());
@@ -175,9 +175,7 @@ export async function floor(): Promise<void> {
     frames = 0;
     const startedAt = performance.now();
     const errors = await apply({ perSecond, seconds: 10, senders: 5000 }, async (index, from) => {
-      await sender.post(
-        kapsoEvent({ from, text: String(index), wamid: `wamid.${index}` }, "100000000000001"),
-      );
+      await sender.post(kapsoText({ from, text: String(index), wamid: `wamid.${index}` }, "100000000000001"));
     });
     const lagMs = performance.now() - startedAt - 10_000;
     if (errors > 0 || lagMs > 1000) break;

@@ -5,7 +5,7 @@ import { StandInTailscale, type TailscaleState } from "../funnel/tailscale.ts";
 import { runCli } from "../../cli/main.ts";
 import { PassThrough } from "node:stream";
 import { Daemon, pause, until } from "./daemon.ts";
-import { kapsoEvent, WebhookSender } from "./webhook-sender.ts";
+import { kapsoText, WebhookSender } from "./webhook-sender.ts";
 
 const URL = "https://relay.tail1234.ts.net/webhook";
 
@@ -65,7 +65,7 @@ describe.concurrent("wa-poller with KAPSO_MODE=tailscale", { timeout: 60_000 }, 
       port: Number(new globalThis.URL(session.target).port),
       secret: webhook.secret_key,
     });
-    const event = kapsoEvent({ from: "15550300009", text: "hi", wamid: "wamid.T" }, kapso.phoneNumberId);
+    const event = kapsoText({ from: "15550300009", text: "hi", wamid: "wamid.T" }, kapso.phoneNumberId);
     expect(await sender.post(event)).toBe(200);
     await until("an answer", () => kapso.sent.length === 1);
     const status = await world.status();

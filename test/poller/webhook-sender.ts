@@ -1,5 +1,6 @@
 import { Pool } from "undici";
 import { sign } from "../../src/whatsapp/signature.ts";
+import { kapsoConversation, kapsoEvent, kapsoMessage, RECEIVED } from "../webhook-bodies.ts";
 
 export interface Written {
   readonly from: string;
@@ -8,28 +9,15 @@ export interface Written {
 }
 
 /** One event as Kapso sends it, without buffering. */
-export function kapsoEvent({ from, text, wamid }: Written, phoneNumberId: string): string {
-  const now = new Date().toISOString();
-  return JSON.stringify({
-    message: {
-      id: wamid,
-      timestamp: String(Math.floor(Date.now() / 1000)),
-      type: "text",
-      text: { body: text },
-      from,
-      kapso: { direction: "inbound", status: "received", processing_status: "pending", origin: "cloud_api" },
-    },
-    conversation: {
-      id: `conv-${from}`,
-      phone_number: `+${from}`,
-      status: "active",
-      last_active_at: now,
+export function kapsoText({ from, text, wamid }: Written, phoneNumberId: string): string {
+  const timestamp = String(Math.floor(Date.now() / 1000));
+  return JSON.stringify(
+    kapsoEvent({
+      message: kapsoMessage({ id: wamid, from, timestamp, text: { body: text } }),
+      conversation: kapsoConversation({ phone_number: `+${from}`, phone_number_id: phoneNumberId }),
       phone_number_id: phoneNumberId,
-      kapso: { contact_name: "Ann" },
-    },
-    is_new_conversation: false,
-    phone_number_id: phoneNumberId,
-  });
+    }),
+  );
 }
 
 export interface SenderOptions {
@@ -49,7 +37,7 @@ export class WebhookSender implements AsyncDisposable {
   }
 
   /** Resolves with the status; rejects when there is no answer. */
-  async post(body: string, event = "whatsapp.message.received"): Promise<number> {
+  async post(body: string, event = RECEIVED): Promise<number> {
     const { statusCode, body: answer } = await this.#pool.request({
       method: "POST",
       path: "/webhook",

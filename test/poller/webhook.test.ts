@@ -6,7 +6,7 @@ import { describe, expect, test } from "vitest";
 import { EchoGateway, type EchoOptions } from "../../src/sandbox/gateway.ts";
 import { StandInKapso, type StandInOptions } from "../../src/sandbox/kapso.ts";
 import { Daemon, pause, until } from "./daemon.ts";
-import { kapsoEvent, WebhookSender, type Written } from "./webhook-sender.ts";
+import { kapsoText, WebhookSender, type Written } from "./webhook-sender.ts";
 
 const SECRET = "the-secret-of-the-webhook";
 const OLD_SECRET = "the-secret-before";
@@ -45,7 +45,7 @@ async function setUp({ echo, standIn, env }: Setup = {}) {
     sender,
     port,
     url,
-    event: (written: Written) => kapsoEvent(written, kapso.phoneNumberId),
+    event: (written: Written) => kapsoText(written, kapso.phoneNumberId),
     /** Starts, and waits until it listens and has polled. */
     start: async () => {
       const polls = kapso.requests.length;
