@@ -29,7 +29,7 @@ export class Database implements Disposable {
   readonly #sqlite: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
   /** The log that is synced; it stays the same file for as long as the database is open. */
-  readonly #log: number;
+  readonly #wal: number;
   #jobs: Job[] = [];
   /** Committed, and waiting for the disk. */
   #unsynced: Job[] = [];
@@ -42,7 +42,7 @@ export class Database implements Disposable {
     this.#sqlite.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;");
     // The log is there only once something was asked.
     this.#userVersion();
-    this.#log = openSync(`${path}-wal`, "r+");
+    this.#wal = openSync(`${path}-wal`, "r+");
     syncFolder(dirname(path));
   }
 
@@ -103,39 +103,39 @@ export class Database implements Disposable {
 
   [Symbol.dispose](): void {
     this.#commit();
-    if (this.#unsynced.length > 0) fsyncSync(this.#log);
+    if (this.#unsynced.length > 0) fsyncSync(this.#wal);
     for (const job of this.#unsynced.splice(0)) job.committed();
     this.#broken ??= new StateError("The state file is closed");
     this.#statements.clear();
     this.#sqlite.close();
     // A sync may still be under way with it.
-    if (this.#syncing) void this.#syncing.finally(() => closeSync(this.#log));
-    else closeSync(this.#log);
+    if (this.#syncing) void this.#syncing.finally(() => closeSync(this.#wal));
+    else closeSync(this.#wal);
   }
 
   #flush(): void {
     this.#commit();
-    this.#syncing ??= this.#sync();
+    this.#syncing ??= this.#sync().finally(() => (this.#syncing = undefined));
   }
 
-  /** Syncs until nothing is left to. One at a time: what is committed meanwhile shares the next. */
+  /** Syncs until nothing is left to. One at a time: what is committed meanwhile shares the next. Never rejects. */
   async #sync(): Promise<void> {
-    while (this.#unsynced.length > 0 && !this.#broken) {
+    while (this.#unsynced.length > 0) {
       const jobs = this.#unsynced;
       this.#unsynced = [];
       try {
-        await syncToDisk(this.#log);
+        if (this.#broken) throw this.#broken;
+        await syncToDisk(this.#wal);
         for (const job of jobs) job.committed();
       } catch (cause) {
         // Whether it is on disk nobody can tell any more, not even by another try; only a new start reads the truth.
-        this.#broken = new StateError("The disk refused to sync the state file", {
+        this.#broken ??= new StateError("The disk refused to sync the state file", {
           cause,
           hint: "restart wa-poller",
         });
-        for (const job of [...jobs, ...this.#unsynced.splice(0)]) job.failed(this.#broken);
+        for (const job of jobs) job.failed(this.#broken);
       }
     }
-    this.#syncing = undefined;
   }
 
   #commit(): void {

@@ -311,6 +311,20 @@ describe("Database", () => {
     expect(db.all("SELECT v FROM t ORDER BY v").map((row) => row["v"])).toEqual([1, 3]);
   });
 
+  test("P1: a write after a commit that kept nothing still reaches the disk", async () => {
+    using folder = scratch();
+    using db = new Database(join(folder.path, "x.db"));
+    db.migrate(["CREATE TABLE t (v INTEGER PRIMARY KEY) STRICT"]);
+    const failed = db.write(() => {
+      throw new Error("a fault");
+    });
+    await expect(failed).rejects.toThrow("a fault");
+
+    await db.write(() => db.run("INSERT INTO t (v) VALUES (1)"));
+
+    expect(db.all("SELECT v FROM t")).toHaveLength(1);
+  });
+
   test("a write that was asked for before the file is closed is kept", async () => {
     using folder = scratch();
     const path = join(folder.path, "x.db");
