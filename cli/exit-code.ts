@@ -49,7 +49,7 @@ export function exitCodeOfRow(code: string | null): ExitCode {
 export function exitCodeOfFailure(failure: Failure): ExitCode {
   switch (failure.kind) {
     case "blocked":
-      return EXIT.credentials;
+      return failure.code === "credentials" ? EXIT.credentials : EXIT.failed;
     case "refused":
       return EXIT.failed;
     case "later":

@@ -12,7 +12,7 @@ const MAX_ANSWER_BYTES = 65_536;
 
 export interface Probe {
   readonly url: string;
-  readonly secret: string | undefined;
+  readonly secret: string;
   readonly facts: Store["facts"];
 }
 
@@ -22,10 +22,6 @@ export interface Probe {
  * @throws RelayError
  */
 export async function probeWebhook({ url, secret, facts }: Probe, signal: AbortSignal): Promise<string> {
-  if (secret === undefined)
-    throw new RelayError("Webhooks are not signed, so each one only starts a poll", {
-      hint: "set webhook.secret (KAPSO_WEBHOOK_SECRET), or webhook.url to have one registered",
-    });
   const probe = randomUUID();
   const body = JSON.stringify({ probe });
   const startedAt = performance.now();

@@ -57,7 +57,7 @@ Examples:
 
 function addStatus(program: Command, io: Io): void {
   withCommon(program.command("status"))
-    .description("what the daemon does: gateway, last poll, queues, what is stuck")
+    .description("what the daemon does: gateway, ways in, queues, what is stuck")
     .action(async (options) => {
       const { status } = await import("./commands/status.ts");
       await status(io, options);
@@ -67,7 +67,7 @@ function addStatus(program: Command, io: Io): void {
 function addPreflight(program: Command, io: Io): void {
   withCommon(program.command("preflight"))
     .alias("doctor")
-    .description("check configuration, key, number, rights and the gateway, each with its next step")
+    .description("check configuration, key, number, rights, gateway and webhook, each with its next step")
     .action(async (options) => {
       const { preflight } = await import("./commands/preflight.ts");
       await preflight(io, options);

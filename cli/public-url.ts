@@ -9,7 +9,5 @@ export function publicUrl(
   { delivery, webhook }: Config,
   { facts }: Pick<Store, "facts">,
 ): string | undefined {
-  if (webhook.url !== undefined || delivery.mode !== "tailscale") return webhook.url;
-  const fact = facts.get("funnel");
-  return fact && funnel.safeParse(JSON.parse(fact.value)).data?.url;
+  return delivery.mode === "tailscale" ? facts.read("funnel", funnel)?.url : webhook.url;
 }

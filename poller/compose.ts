@@ -4,7 +4,6 @@ import { StateError } from "../src/errors.ts";
 import { Device } from "../src/gateway/device.ts";
 import { OpenClawGateway } from "../src/gateway/openclaw.ts";
 import { createFetch } from "../src/http.ts";
-import type { Log } from "../src/log.ts";
 import { Answerer } from "../src/pipeline/answer.ts";
 import { runBridge, type Draining } from "../src/pipeline/bridge.ts";
 import { Deliverer } from "../src/pipeline/deliver.ts";
@@ -17,26 +16,15 @@ import { VERSION } from "../src/version.ts";
 import { CloudApi } from "../src/whatsapp/client.ts";
 import { ApiConnection } from "../src/whatsapp/connection.ts";
 import { toMessages } from "../src/whatsapp/messages.ts";
+import type { Base, Surroundings } from "./base.ts";
 import { HealthBoard } from "./health.ts";
-import { createInbound } from "./inbound.ts";
+import { createWaysIn } from "./ways-in.ts";
 
 /** Who claims rows of the outbox; `wa-cli` has names of its own. */
 const CLAIMED_BY = "daemon";
 const LOCK_TRIES = 5;
 /** A send is a short wait for the network, an answer long work of an agent. */
 const SENDS_PER_ANSWER = 4;
-
-export interface Surroundings {
-  readonly clock: Clock;
-  readonly log: Log;
-}
-
-/** What the parts share. */
-export interface Base extends Surroundings {
-  readonly config: Config;
-  readonly store: Store;
-  readonly api: CloudApi;
-}
 
 /**
  * Builds every part from the configuration and runs them until `signal` aborts.
@@ -62,7 +50,7 @@ export async function startBridge(
   // What the last start said of parts that this one does not have.
   await store.facts.forget(PART_NAMES);
   const board = new HealthBoard(store, surroundings);
-  const { sources, tasks } = await createInbound({ ...base, connection, board, answerFrom }, stack);
+  const { sources, tasks } = await createWaysIn({ ...base, connection, board, answerFrom }, stack);
   const gateway = createGateway(base, board);
   const deliveries = createDraining(config.delivery.maxParallel * SENDS_PER_ANSWER);
   const deliverer = createDeliverer(base, deliveries);
@@ -143,7 +131,7 @@ function createAnswerer(
 }
 
 /** Leaves word for `wa-cli status`. */
-async function noteDaemon({ store, clock }: Base): Promise<void> {
+async function noteDaemon({ store, clock, process }: Base): Promise<void> {
   const daemon = { pid: process.pid, version: VERSION, startedAt: clock.now() };
   await store.facts.set("daemon", JSON.stringify(daemon), clock.now());
 }

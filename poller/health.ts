@@ -2,7 +2,7 @@ import type { Clock } from "../src/clock.ts";
 import { describeError } from "../src/errors.ts";
 import type { Log } from "../src/log.ts";
 import { isWell, type PartName, type PartState } from "../src/part.ts";
-import type { Health } from "../src/source/webhook.ts";
+import type { Health } from "../src/source/health.ts";
 import type { Store } from "../src/store/store.ts";
 
 /** Each look writes to the disk, which nobody should be able to ask for at will. */

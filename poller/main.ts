@@ -54,11 +54,11 @@ async function run({ config: file, sandbox, check }: Options): Promise<void> {
     // Whoever reads its output may go away: `npm start | head`.
     process.stdout.once("error", () => process.kill(process.pid, "SIGTERM"));
     const { runSandbox } = await import("./sandbox.ts");
-    return runSandbox(config, { clock: systemClock, log }, process, signal);
+    return runSandbox(config, { clock: systemClock, log, process }, process, signal);
   }
   requireKapso(config);
   greet(config, log);
-  await startBridge(config, { clock: systemClock, log }, signal).catch((error: unknown) => {
+  await startBridge(config, { clock: systemClock, log, process }, signal).catch((error: unknown) => {
     // Stopped before everything ran: that is no failure.
     if (error !== signal.reason) throw error;
   });

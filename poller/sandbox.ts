@@ -6,7 +6,8 @@ import { EchoGateway } from "../src/sandbox/gateway.ts";
 import { StandInKapso } from "../src/sandbox/kapso.ts";
 import { runTerminal } from "../src/sandbox/terminal.ts";
 import { showUrl } from "../src/url.ts";
-import { startBridge, type Surroundings } from "./compose.ts";
+import type { Surroundings } from "./base.ts";
+import { startBridge } from "./compose.ts";
 
 const POLL_MS = 1000;
 

@@ -1,22 +1,14 @@
-/** The parts of the daemon that can be well or not. */
-export type PartName = "gateway" | "poll" | "webhook" | "gaps" | "funnel" | "registration";
-
-/** How a part stands, in words for people; `hint` is the one next step. */
-export interface PartState {
-  readonly kind: string;
-  readonly message: string;
-  readonly hint?: string | undefined;
-}
-
-/** The kinds of state in which a part does its work. */
-const WELL: Readonly<Record<PartName, readonly string[]>> = {
+/** The parts of the daemon that can be well or not, in the order in which a message meets them → kinds of state in which each does its work. */
+const WELL = {
   gateway: ["connected"],
   poll: ["polling"],
   webhook: ["listening", "wake-up"],
-  gaps: ["complete"],
+  gaps: ["arriving"],
   funnel: ["up"],
   registration: ["registered"],
-};
+} as const;
+
+export type PartName = keyof typeof WELL;
 
 export const PART_NAMES: readonly PartName[] = [
   "gateway",
@@ -27,6 +19,14 @@ export const PART_NAMES: readonly PartName[] = [
   "registration",
 ];
 
-export function isWell(name: PartName, state: PartState): boolean {
-  return WELL[name].includes(state.kind);
+/** How a part stands, in words for people; `hint` is the one next step. */
+export interface PartState<Kind extends string = string> {
+  readonly kind: Kind;
+  readonly message: string;
+  readonly hint?: string | undefined;
+}
+
+export function isWell(name: PartName, { kind }: PartState): boolean {
+  const well: readonly string[] = WELL[name];
+  return well.includes(kind);
 }

@@ -21,7 +21,7 @@ export async function list(
   const rows = store.outbox.list({ all: options.all === true, limit: options.limit }).map(describe);
   const text = rows.map(
     (row) =>
-      `#${row.id} ${row.state} to ${row.to}, ${row.attempts} tries, since ${row.createdAt}${row.error ? `: ${row.error}` : ""}`,
+      `#${row.id} ${row.state === "accepted" ? (row.status ?? "accepted") : row.state} to ${row.to}, ${row.attempts} tries, since ${row.createdAt}${row.error ? `: ${row.error}` : ""}`,
   );
   print(
     io,
@@ -35,10 +35,9 @@ export async function retry(io: Io, options: Common & { readonly id: number }): 
   using store = Store.open(dir);
   const row = find(store, options.id);
   if (!(await store.outbox.revive(options.id, Date.now())))
-    throw new CommandError(
-      EXIT.failed,
-      `Message #${options.id} is ${row.state}: only one that was given up can be tried again`,
-    );
+    throw new CommandError(EXIT.failed, `Message #${options.id} ${whyNot(row)}`, {
+      hint: row.state === "dead" ? `wa-cli outbox drop ${options.id} takes it off the list` : undefined,
+    });
   const next = DaemonLock.isHeld(dir) ? "wa-poller sends it now" : "it leaves when wa-poller runs";
   const text = `Message #${options.id} is queued; ${next}`;
   print(io, { json: { id: options.id, state: "queued" }, text }, options.json);
@@ -48,7 +47,7 @@ export async function drop(io: Io, options: Common & { readonly id: number }): P
   using store = open(io, options);
   const row = find(store, options.id);
   if (!(await store.outbox.drop(options.id)))
-    throw new CommandError(EXIT.failed, `Message #${options.id} is ${row.state} and can not be dropped`);
+    throw new CommandError(EXIT.failed, `Message #${options.id} can not be dropped: it ${STATES[row.state]}`);
   print(
     io,
     { json: { id: options.id, state: "dropped" }, text: `Message #${options.id} is dropped` },
@@ -67,6 +66,19 @@ function find(store: Store, id: number): OutboxRow {
   return row;
 }
 
+function whyNot(row: OutboxRow): string {
+  if (row.state === "dead") return "can not be sent again: its text was deleted after state.keep_text";
+  return `${STATES[row.state]}; only one that was given up can be tried again`;
+}
+
+const STATES: Readonly<Record<OutboxRow["state"], string>> = {
+  queued: "waits to be sent",
+  sending: "is being sent",
+  doubt: "is of unknown outcome, wa-poller finds it out",
+  accepted: "was accepted",
+  dead: "was given up",
+};
+
 /** Without the text, and with the number masked: this is copied into bug reports. */
 function describe(row: OutboxRow) {
   return {
@@ -77,6 +89,9 @@ function describe(row: OutboxRow) {
     createdAt: new Date(row.created_at).toISOString(),
     dueAt: new Date(row.due_at).toISOString(),
     wamid: row.wamid ?? undefined,
+    /** What WhatsApp told of it: sent, delivered, read, played or failed. */
+    status: row.status ?? undefined,
+    statusAt: row.status_at === null ? undefined : new Date(row.status_at).toISOString(),
     code: row.code ?? undefined,
     error: row.error ?? undefined,
   };

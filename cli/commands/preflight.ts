@@ -7,13 +7,13 @@ import { OpenClawGateway } from "../../src/gateway/openclaw.ts";
 import { diagnose } from "../../src/gateway/diagnosis.ts";
 import { createFetch } from "../../src/http.ts";
 import { silentLog } from "../../src/log.ts";
-import { knownRegistration } from "../../src/source/registration.ts";
+import { judge, knownRegistration } from "../../src/source/registration.ts";
 import { Store } from "../../src/store/store.ts";
-import { readWebhookSecret } from "../../src/store/webhook-secret.ts";
+import { readWebhookSecrets } from "../../src/store/webhook-secret.ts";
 import { showUrl } from "../../src/url.ts";
 import { CloudApi } from "../../src/whatsapp/client.ts";
 import { ApiConnection, ApiError } from "../../src/whatsapp/connection.ts";
-import { KapsoWebhooks, type KapsoWebhook } from "../../src/whatsapp/kapso-webhooks.ts";
+import { KapsoWebhooks } from "../../src/whatsapp/kapso-webhooks.ts";
 import { CommandError, EXIT, exitCodeOfFailure, type ExitCode } from "../exit-code.ts";
 import { paint, print, type Io } from "../io.ts";
 import { probeWebhook } from "../probe.ts";
@@ -138,11 +138,17 @@ async function* checkWebhook(
 ): AsyncGenerator<Check> {
   using store = Store.open(config.state.dir);
   const url = publicUrl(config, store);
-  if (config.delivery.register)
+  const { ours: secret } = readWebhookSecrets(config.state.dir, config.webhook);
+  if (config.webhook.register && url !== undefined)
     yield await attempt("register", async () => {
-      const webhooks = new KapsoWebhooks(connection);
-      return describeRegistration(await webhooks.list(signal), knownRegistration(store.facts)?.id, url);
+      const all = await new KapsoWebhooks(connection).list(signal);
+      return describeRegistration(judge(all, knownRegistration(store.facts), { url, secret: secret ?? "" }));
     });
+  if (secret === undefined)
+    return yield {
+      ...passed("webhook", "webhooks are not signed, so each one only starts a poll"),
+      hint: "set webhook.secret (KAPSO_WEBHOOK_SECRET), or webhook.url to have one registered",
+    };
   yield await attempt("webhook", async () => {
     if (url === undefined)
       throw new RelayError("The public address of the webhook is not known", {
@@ -151,23 +157,20 @@ async function* checkWebhook(
             ? "start wa-poller, which starts the Funnel; wa-cli status tells what it waits for"
             : "set webhook.url (WA_WEBHOOK_URL)",
       });
-    const secret = config.webhook.secret ?? readWebhookSecret(config.state.dir);
     return probeWebhook({ url, secret, facts: store.facts }, signal);
   });
 }
 
-function describeRegistration(
-  all: readonly KapsoWebhook[],
-  knownId: string | undefined,
-  url: string | undefined,
-): string {
-  const ours = all.find(({ id }) => id === knownId) ?? all.find((webhook) => webhook.url === url);
-  const hint = "wa-cli webhook register, or start wa-poller";
-  if (!ours) throw new RelayError("No webhook of ours is registered with Kapso", { hint });
-  if (ours.active === false) throw new RelayError(`Kapso has paused webhook ${ours.id}`, { hint });
-  if (url !== undefined && ours.url !== url)
-    throw new RelayError(`Webhook ${ours.id} delivers to another address: ${ours.url ?? "?"}`, { hint });
-  return `webhook ${ours.id} is active at Kapso`;
+function describeRegistration({ found, needs }: ReturnType<typeof judge>): string {
+  const id = found?.id ?? "?";
+  if (needs === "unchanged") return `webhook ${id} is active at Kapso`;
+  const messages = {
+    created: "No webhook of ours is registered with Kapso",
+    moved: `Webhook ${id} delivers to another address: ${found?.url ?? "?"}`,
+    enabled: `Kapso has paused webhook ${id}`,
+    updated: `Webhook ${id} has other events, another payload version or another secret than it needs`,
+  };
+  throw new RelayError(messages[needs], { hint: "wa-cli webhook register, or start wa-poller" });
 }
 
 async function attempt(name: string, check: () => Promise<string>): Promise<Check> {
@@ -179,7 +182,7 @@ async function attempt(name: string, check: () => Promise<string>): Promise<Chec
       name,
       ok: false,
       detail: describeError(error),
-      hint: hint ?? "check the network, and kapso.base_url (KAPSO_BASE_URL)",
+      hint: hint ?? "wa-cli status tells more",
       exitCode: error instanceof ApiError ? exitCodeOfFailure(error.failure) : EXIT.failed,
     };
   }

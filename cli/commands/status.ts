@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { loadConfig } from "../../src/config/config.ts";
 import { maskContact } from "../../src/message.ts";
-import { isWell, type PartName } from "../../src/part.ts";
+import { isWell, PART_NAMES, type PartName } from "../../src/part.ts";
 import { GRACE_MS } from "../../src/pipeline/gap-detector.ts";
 import { DaemonLock } from "../../src/store/lock.ts";
 import { Store } from "../../src/store/store.ts";
@@ -33,7 +33,7 @@ interface Status {
   readonly gateway: Part | undefined;
   readonly poll: (Way & { readonly lastAt: string | undefined }) | undefined;
   readonly webhook: Way | undefined;
-  /** What webhooks missed and polling brought, of the messages of the last 24 hours. */
+  /** What webhooks missed and polling brought since the daemon's start, in the last 24 hours at most. */
   readonly gaps:
     | (Part & { readonly hours: number; readonly total: number; readonly missed: number })
     | undefined;
@@ -95,20 +95,18 @@ export async function status(
 async function readStatus(store: Store, folder: string): Promise<Status> {
   const alive = DaemonLock.isHeld(folder);
   const facts = store.facts;
-  const read = <T>(name: string, schema: z.ZodType<T>): T | undefined => {
-    const fact = facts.get(name);
-    return fact && schema.safeParse(JSON.parse(fact.value)).data;
-  };
-  const running = read("daemon", daemon);
-  const poll = read("poll", part);
-  const webhook = read("webhook", part);
-  const gaps = read("gaps", part);
+  const running = facts.read("daemon", daemon);
+  // What a daemon that is gone said of itself is no news.
+  const read = (name: PartName) => (alive ? facts.read(name, part) : undefined);
+  const poll = read("poll");
+  const webhook = read("webhook");
+  const gaps = read("gaps");
   const counts = store.outbox.counts();
   const byState = store.inbox.counts();
   return {
     state: folder,
     daemon: alive && running ? { alive, ...running, startedAt: iso(running.startedAt) ?? "" } : { alive },
-    gateway: read("gateway", part),
+    gateway: read("gateway"),
     poll: poll && {
       ...poll,
       lastAt: iso(facts.get("cursor.poll")?.changedAt),
@@ -116,8 +114,8 @@ async function readStatus(store: Store, folder: string): Promise<Status> {
     },
     webhook: webhook && { ...webhook, lastMessageAt: iso(store.inbox.lastBroughtAt("webhook")) },
     gaps: gaps && { ...gaps, ...(await countGaps(store, running?.startedAt ?? 0)) },
-    funnel: read("funnel", part),
-    registration: read("registration", part),
+    funnel: read("funnel"),
+    registration: read("registration"),
     inbox: {
       pending: byState["pending"] ?? 0,
       oldestAt: iso(store.inbox.oldestPending()),
@@ -161,7 +159,7 @@ function describe(found: Status, io: Io): string {
     running.alive
       ? `daemon   ${color("running", "green")}, process ${running.pid ?? "?"}, version ${running.version ?? "?"}, since ${running.startedAt ?? "?"}`
       : `daemon   ${color("not running", "red")}${color("; start it with: wa-poller", "dim")}`,
-    ...PARTS.flatMap((name) => describePart(name, found, color)),
+    ...PART_NAMES.flatMap((name) => describePart(name, found, color)),
     `inbox    ${inbox.pending} waiting for an answer${inbox.oldestAt ? `, the oldest since ${inbox.oldestAt}` : ""}; ${inbox.byState["denied"] ?? 0} refused, ${inbox.quarantined} unreadable`,
     `outbox   ${outbox.queued + outbox.sending} to send, ${outbox.doubt} of unknown outcome, ${outbox.dead} given up`,
     ...stuck.map((row) => `         #${row.id} to ${row.to} ${color(row.state, "yellow")}: ${row.error}`),
@@ -171,12 +169,10 @@ function describe(found: Status, io: Io): string {
   return lines.join("\n");
 }
 
-/** In the order in which a message meets them; the last two columns of a line tell what they did. */
-const PARTS = ["gateway", "poll", "webhook", "gaps", "funnel", "registration"] as const;
 const LABELS: Partial<Record<PartName, string>> = { registration: "register" };
 
 function describePart(name: PartName, found: Status, color: ReturnType<typeof paint>): string[] {
-  const state = found.daemon.alive ? found[name] : undefined;
+  const state = found[name];
   const label = (LABELS[name] ?? name).padEnd(9);
   if (!state) return name === "gateway" || name === "poll" ? [`${label}unknown`] : [];
   const told = [state.message, ...figures(name, found)].join("; ");

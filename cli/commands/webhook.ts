@@ -1,5 +1,5 @@
 import { systemClock } from "../../src/clock.ts";
-import { loadConfig, requireKapso, type Config } from "../../src/config/config.ts";
+import { loadConfig, requireKapso, withPath, type Config } from "../../src/config/config.ts";
 import { createFetch } from "../../src/http.ts";
 import { publicUrl } from "../public-url.ts";
 import {
@@ -8,7 +8,8 @@ import {
   register as registerWebhook,
 } from "../../src/source/registration.ts";
 import { Store } from "../../src/store/store.ts";
-import { makeWebhookSecret } from "../../src/store/webhook-secret.ts";
+import { DaemonLock } from "../../src/store/lock.ts";
+import { makeWebhookSecret, readWebhookSecrets } from "../../src/store/webhook-secret.ts";
 import { ApiConnection, ApiError } from "../../src/whatsapp/connection.ts";
 import { KapsoWebhooks } from "../../src/whatsapp/kapso-webhooks.ts";
 import { CommandError, EXIT, exitCodeOfFailure } from "../exit-code.ts";
@@ -53,7 +54,9 @@ export async function list(io: Io, options: Options): Promise<void> {
 /** Registers ours, moves it, or switches it on again. */
 export async function register(io: Io, options: Options & { readonly url?: string }): Promise<void> {
   await withWebhooks(io, options, async ({ webhooks, store, config }) => {
-    const url = options.url ?? publicUrl(config, store);
+    const given =
+      options.url !== undefined && URL.canParse(options.url) ? withPath(options.url) : options.url;
+    const url = given ?? publicUrl(config, store);
     if (url === undefined)
       throw new CommandError(EXIT.usage, "The public address is not known", {
         hint: 'give it: --url https://bot.example.com/webhook; or set webhook.url, or start wa-poller with delivery.mode = "tailscale"',
@@ -61,9 +64,11 @@ export async function register(io: Io, options: Options & { readonly url?: strin
     if (!/^https:\/\/[^/]+\/./.test(url))
       throw new CommandError(
         EXIT.usage,
-        `"${url}" is no https address with a path, such as https://bot.example.com/webhook`,
+        `"${url}" is no https address, such as https://bot.example.com/webhook`,
       );
-    const secret = config.webhook.secret ?? makeWebhookSecret(config.state.dir);
+    const { ours } = readWebhookSecrets(config.state.dir, config.webhook);
+    const secret = ours ?? makeWebhookSecret(config.state.dir);
+    const isNews = ours === undefined && DaemonLock.isHeld(config.state.dir);
     const { id, done } = await registerWebhook(
       { webhooks, facts: store.facts, now: Date.now() },
       { url, secret },
@@ -71,7 +76,8 @@ export async function register(io: Io, options: Options & { readonly url?: strin
     );
     const text =
       done === "unchanged" ? `Webhook ${id} is registered: ${url}` : `Webhook ${id} ${done}: ${url}`;
-    print(io, { json: { id, url, done }, text }, options.json);
+    const next = isNews ? "\n→ restart wa-poller: it does not know the new secret yet" : "";
+    print(io, { json: { id, url, done, restart: isNews }, text: text + next }, options.json);
   });
 }
 
@@ -84,9 +90,10 @@ export async function remove(io: Io, options: Options): Promise<void> {
     // Somebody may have removed it in the dashboard.
     const isThere = (await webhooks.list(io.signal)).some(({ id }) => id === ours.id);
     if (isThere) await webhooks.remove(ours.id, io.signal);
-    await forgetRegistration(store.facts, Date.now());
-    const isBack = config.delivery.mode !== "polling" && config.delivery.register;
-    const hint = isBack ? "; wa-poller registers it again, unless delivery.register = false" : "";
+    await forgetRegistration(store.facts);
+    const hint = config.webhook.register
+      ? "; wa-poller registers it again, unless delivery.register = false"
+      : "";
     print(io, { json: { id: ours.id }, text: `Webhook ${ours.id} removed${hint}` }, options.json);
   });
 }

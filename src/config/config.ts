@@ -23,7 +23,6 @@ export interface Config {
     readonly mode: "polling" | "tailscale" | "domain";
     readonly pollIntervalMs: number;
     readonly pollFallback: boolean;
-    readonly register: boolean;
     readonly maxParallel: number;
     readonly maxAgeMs: number;
     readonly backfillMs: number;
@@ -45,6 +44,8 @@ export interface KapsoAccount {
 }
 
 export interface WebhookConfig {
+  /** We register it: that is wanted, and its public address is known or will be. */
+  readonly register: boolean;
   /** Where we listen; undefined while polling alone, unless an address is set. */
   readonly listen: { readonly host: string | undefined; readonly port: number } | undefined;
   /** Public address with its path, when it is known from the start. */
@@ -107,7 +108,6 @@ export function loadConfig({ env, file }: ConfigInput): Config {
     delivery: {
       mode: values.delivery.mode,
       pollFallback: values.delivery.poll_fallback,
-      register: values.delivery.register,
       pollIntervalMs: values.delivery.poll_interval,
       maxParallel: values.delivery.max_parallel,
       maxAgeMs: values.delivery.max_age,
@@ -192,9 +192,20 @@ function readWebhook({ webhook, meta, delivery }: Values, problems: string[]): W
     problems.push(
       `webhook.addr (KAPSO_WEBHOOK_ADDR): must be a host and a port such as "127.0.0.1:18790" (it is "${webhook.addr}")`,
     );
+  const { mode } = delivery;
+  if (mode === "tailscale" && webhook.url !== undefined)
+    problems.push(
+      'webhook.url (WA_WEBHOOK_URL): the Funnel has an address of its own; leave it out, or use delivery.mode = "domain"',
+    );
+  // The Funnel passes on to 127.0.0.1.
+  if (mode === "tailscale" && listen && ![undefined, "127.0.0.1", "0.0.0.0", "::"].includes(listen.host))
+    problems.push(
+      `webhook.addr (KAPSO_WEBHOOK_ADDR): a Funnel needs 127.0.0.1, such as "${DEFAULT_ADDRESS}" (it is "${webhook.addr}")`,
+    );
   const secrets = [meta.app_secret, ...webhook.old_secrets];
   return {
-    listen: delivery.mode === "polling" && webhook.addr === undefined ? undefined : listen,
+    register: delivery.register && (mode === "tailscale" || (mode === "domain" && webhook.url !== undefined)),
+    listen: mode === "polling" && webhook.addr === undefined ? undefined : listen,
     url: webhook.url && withPath(webhook.url),
     secret: webhook.secret,
     oldSecrets: secrets.filter((secret) => secret !== undefined),
@@ -214,7 +225,7 @@ function parseAddress(
 }
 
 /** A bare domain gets the path at which we listen. */
-function withPath(url: string): string {
+export function withPath(url: string): string {
   const { origin, pathname, search } = new URL(url);
   return origin + (pathname === "/" ? "/webhook" : pathname) + search;
 }

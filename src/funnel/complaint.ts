@@ -6,7 +6,7 @@ const AUTH_URL = /https:\/\/login\.tailscale\.com\/\S+/;
 /** What the command says when it gives up → what that means and what to do. */
 const COMPLAINTS: readonly (readonly [pattern: RegExp, message: string, hint: string])[] = [
   [
-    /failed to connect to local tailscaled|doesn't appear to be running/i,
+    /failed to connect to local tailscale|doesn't appear to be running/i,
     "The Tailscale daemon does not run",
     "start it: sudo systemctl start tailscaled, or open the Tailscale app",
   ],
@@ -55,8 +55,9 @@ const COMPLAINTS: readonly (readonly [pattern: RegExp, message: string, hint: st
   [/ENOENT|EACCES/, "The tailscale command can not be started", "check tailscale.bin (TAILSCALE_BIN)"],
 ];
 
-/** Why the command ended, in words for people. */
-export function readComplaint(output: string): NotRunning {
+/** Why the command ended, in words for people: from the first of these that says something. */
+export function readComplaint(...outputs: readonly string[]): NotRunning {
+  const output = outputs.find((one) => firstLine(one) !== "") ?? "";
   if (/unexpected state: (NoState|Starting)/.test(output))
     return { kind: "starting", message: "Tailscale is starting" };
   const known = COMPLAINTS.find(([pattern]) => pattern.test(output));
@@ -65,13 +66,13 @@ export function readComplaint(output: string): NotRunning {
     return {
       kind: "stuck",
       message: `Tailscale says: ${firstLine(output) || "nothing"}`,
-      hint: url === undefined ? "try it by hand: tailscale funnel status" : `visit ${url}`,
+      hint: url === undefined ? "try it by hand: tailscale funnel status --json" : `visit ${url}`,
     };
   const [, message, hint] = known;
   return { kind: "stuck", message, hint: url === undefined ? hint : `visit ${url}` };
 }
 
-/** The page where somebody has to agree to Funnel, if the command printed one. */
+/** The page where somebody has to agree to Funnel, if the command printed one and nobody did yet. */
 export function readConsentUrl(output: string): string | undefined {
-  return AUTH_URL.exec(output)?.[0];
+  return /^Success\.$/m.test(output) ? undefined : AUTH_URL.exec(output)?.[0];
 }

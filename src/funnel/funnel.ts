@@ -3,10 +3,23 @@ import type { Clock } from "../clock.ts";
 import { describeError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { readComplaint, readConsentUrl } from "./complaint.ts";
-import type { NotRunning } from "./node-state.ts";
-import { endOrphan, FunnelProcess, processRecord, type ProcessRecord } from "./process.ts";
+import type { NodeState, NotRunning } from "./node-state.ts";
+import {
+  ended,
+  GONE,
+  MISSING,
+  needsConsent,
+  NOT_ENABLED,
+  notAllowed,
+  nothingPublished,
+  publishedByAnother,
+  taken,
+} from "./obstacle.ts";
+import { firstLine } from "./output.ts";
+import { parseJson } from "../json.ts";
+import { endOrphan, FunnelProcess, processRecord, type Kill } from "./process.ts";
 import type { Serve } from "./serves.ts";
-import { funnelArguments, Tailscale } from "./tailscale.ts";
+import { Tailscale } from "./tailscale.ts";
 
 export interface FunnelOptions {
   /** The command, when it is named. */
@@ -25,12 +38,11 @@ export interface FunnelParts {
     get(name: string): { readonly value: string } | undefined;
     set(name: string, value: string, now: number): Promise<void>;
   };
-  /** Ends a process that is no child of ours. */
-  readonly kill: (pid: number) => void;
+  readonly kill: Kill;
   readonly clock: Clock;
   readonly log: Log;
   readonly onState: (state: FunnelState) => void;
-  /** The public address of the webhook. */
+  /** The public address of the webhook is this from now on. */
   readonly onUrl: (url: string) => void;
 }
 
@@ -52,6 +64,8 @@ const STUCK_MS = 15_000;
 const CHECK_MS = 60_000;
 const COME_UP_MS = 10_000;
 const LOOK_MS = 400;
+/** People are slower. */
+const CONSENT_LOOK_MS = 5000;
 
 /**
  * Publishes our webhook through Tailscale's Funnel, and keeps doing so. Never in the way of anything: while it can not, it
@@ -61,6 +75,7 @@ export class Funnel {
   readonly #parts: FunnelParts;
   readonly #options: FunnelOptions;
   #told = "";
+  #url = "";
   #process: FunnelProcess | undefined;
 
   constructor(parts: FunnelParts, options: FunnelOptions) {
@@ -82,9 +97,9 @@ export class Funnel {
         this.#report({ kind: "stuck", message: describeError(error) });
       }
       this.#process = undefined;
-      failures = clock.now() - startedAt >= STEADY_MS ? 1 : failures + 1;
-      const delayMs = Math.max(pauseMs ?? 0, backoffMs(failures, RESTART));
-      await clock.sleep(delayMs, signal).catch(() => {});
+      if (pauseMs !== undefined) failures = 0;
+      else failures = clock.now() - startedAt >= STEADY_MS ? 1 : failures + 1;
+      await clock.sleep(pauseMs ?? backoffMs(failures, RESTART), signal).catch(() => {});
     }
   }
 
@@ -93,8 +108,11 @@ export class Funnel {
     this.#process?.kill();
   }
 
-  /** One life of the funnel. Resolves when it is over or can not begin, with the least time until the next. */
-  async #publish(signal: AbortSignal): Promise<number> {
+  /**
+   * One life of the funnel. Resolves when it is over or can not begin, with the time until the next: undefined when that
+   * grows from one to the next.
+   */
+  async #publish(signal: AbortSignal): Promise<number | undefined> {
     const { bin: named, env, port } = this.#options;
     const bin = Tailscale.find(named, env["PATH"] ?? "");
     if (bin === undefined) return this.#stuck(MISSING);
@@ -108,25 +126,20 @@ export class Funnel {
     if (!this.#isOurs(holder)) return this.#stuck(taken(holder));
     if (holder.kind === "foreground") return this.#stuck(publishedByAnother(holder));
     // Somebody published just this for good: there is nothing to start.
-    this.#isUp(state.dnsName);
     return this.#watch(tailscale, signal);
   }
 
-  async #start(tailscale: Tailscale, signal: AbortSignal): Promise<number> {
+  async #start(tailscale: Tailscale, signal: AbortSignal): Promise<number | undefined> {
     const { facts, clock } = this.#parts;
     await using process = new FunnelProcess(tailscale.funnel(this.#options.port, this.#options.target));
     this.#process = process;
-    const { port, target } = this.#options;
-    const record: ProcessRecord = { pid: process.pid ?? 0, args: funnelArguments(port, target) };
-    await facts.set(PROCESS_FACT, JSON.stringify(record), clock.now());
-    if (await this.#comesUp(tailscale, process, signal)) {
-      const state = await tailscale.status(signal);
-      if (state.kind === "running") this.#isUp(state.dnsName);
-      return await this.#watch(tailscale, signal, process);
-    }
-    const consent = readConsentUrl(process.output);
-    if (process.hasEnded && consent !== undefined) return this.#stuck(needsConsent(consent), CHECK_MS);
-    return this.#stuck(process.hasEnded ? readComplaint(process.complaint) : NOTHING_PUBLISHED);
+    await facts.set(PROCESS_FACT, JSON.stringify(process.record), clock.now());
+    if (await this.#comesUp(tailscale, process, signal)) return await this.#watch(tailscale, signal, process);
+    if (!process.hasEnded) return this.#stuck(nothingPublished(COME_UP_MS));
+    const { exitCode, output, complaint } = process;
+    const consent = exitCode === 0 || firstLine(complaint) === "" ? readConsentUrl(output) : undefined;
+    if (consent !== undefined) return this.#stuck(needsConsent(consent), CHECK_MS);
+    return this.#stuck(readComplaint(complaint, output));
   }
 
   /** Waits until what is served has our mapping: what the command prints is no proof of it. */
@@ -134,13 +147,14 @@ export class Funnel {
     const { clock } = this.#parts;
     let endsAt = clock.now() + COME_UP_MS;
     while (!process.hasEnded && clock.now() < endsAt) {
-      await process.endsWithin(LOOK_MS, clock, signal);
       const consent = readConsentUrl(process.output);
-      if (consent !== undefined && !process.hasEnded) {
+      const lookMs = consent === undefined ? LOOK_MS : CONSENT_LOOK_MS;
+      if (consent !== undefined) {
         // The command waits for somebody to agree, and then goes on by itself.
         this.#report(needsConsent(consent));
-        endsAt = clock.now() + COME_UP_MS;
+        endsAt = clock.now() + lookMs + COME_UP_MS;
       }
+      await process.endsWithin(lookMs, clock, signal);
       const isServed = (await tailscale.serves(signal))?.some((serve) => this.#isOurs(serve));
       if (isServed && !process.hasEnded) return true;
     }
@@ -148,25 +162,31 @@ export class Funnel {
   }
 
   /** Looks now and then whether it is still published. Resolves when it is not. */
-  async #watch(tailscale: Tailscale, signal: AbortSignal, process?: FunnelProcess): Promise<number> {
+  async #watch(tailscale: Tailscale, signal: AbortSignal, process?: FunnelProcess): Promise<undefined> {
     const { clock } = this.#parts;
-    for (;;) {
-      await (process?.endsWithin(CHECK_MS, clock, signal) ?? clock.sleep(CHECK_MS, signal));
-      if (process?.hasEnded) {
-        const { message, hint } = readComplaint(process.complaint || "it ended");
-        this.#report({ kind: "starting", message: `Funnel ended, it is started again. ${message}`, hint });
-        return 0;
-      }
+    const hasEnded = () => process?.hasEnded === true;
+    while (!hasEnded()) {
       const state = await tailscale.status(signal);
-      const serves = await tailscale.serves(signal);
-      if (serves && !serves.some((serve) => this.#isOurs(serve))) {
-        this.#report({ kind: "starting", message: "Funnel runs but publishes nothing, it is started again" });
-        return 0;
-      }
-      // Stopped for a while, it comes back by itself.
-      if (state.kind === "running") this.#isUp(state.dnsName);
-      else this.#report(state);
+      const isPublished = (await tailscale.serves(signal))?.some((serve) => this.#isOurs(serve)) ?? true;
+      if (hasEnded() || !isPublished) break;
+      const pauseMs = this.#tell(state) ?? STUCK_MS;
+      await (process?.endsWithin(pauseMs, clock, signal) ?? clock.sleep(pauseMs, signal));
     }
+    this.#report(process?.hasEnded ? ended(process.complaint) : GONE);
+  }
+
+  /** How it stands while it is published, where nothing has to be started again. Returns the time until the next look. */
+  #tell(state: NodeState): number | undefined {
+    if (state.kind !== "running") return this.#stuck(state);
+    const { port, target } = this.#options;
+    const { dnsName, hasFunnel, ports = [] } = state;
+    if (hasFunnel === false) return this.#stuck(NOT_ENABLED);
+    if (hasFunnel && !ports.includes(port)) return this.#stuck(notAllowed(port, ports));
+    const url = `https://${dnsName}${port === 443 ? "" : `:${port}`}${new URL(target).pathname}`;
+    this.#report({ kind: "up", message: url, url });
+    if (url !== this.#url) this.#parts.onUrl(url);
+    this.#url = url;
+    return CHECK_MS;
   }
 
   /** Our mapping, and nothing but it, open to the internet. */
@@ -175,16 +195,9 @@ export class Funnel {
     return port === this.#options.port && isPublic && proxies[new URL(target).pathname] === target;
   }
 
-  #isUp(dnsName: string): void {
-    const { port, target } = this.#options;
-    const url = `https://${dnsName}${port === 443 ? "" : `:${port}`}${new URL(target).pathname}`;
-    this.#report({ kind: "up", message: url, url });
-    this.#parts.onUrl(url);
-  }
-
-  #stuck(state: NotRunning, pauseMs = STUCK_MS): number {
+  #stuck(state: NotRunning, pauseMs = STUCK_MS): number | undefined {
     this.#report(state);
-    return state.kind === "starting" ? 0 : pauseMs;
+    return state.kind === "starting" ? undefined : pauseMs;
   }
 
   /** Says what changed, once. */
@@ -206,56 +219,12 @@ export class Funnel {
   /** A command that a killed bridge left behind holds the port. */
   async #endOrphan(signal: AbortSignal): Promise<void> {
     const { facts, clock, log, kill } = this.#parts;
-    const fact = facts.get(PROCESS_FACT);
-    const record = fact && processRecord.safeParse(JSON.parse(fact.value)).data;
-    if (record === undefined || record.pid <= 1) return;
-    if (await endOrphan(record, { kill, clock, signal }))
-      log.info({ pid: record.pid }, "funnel of an earlier start ended");
+    const record = processRecord.safeParse(parseJson(facts.get(PROCESS_FACT)?.value ?? "")).data;
+    if (record === undefined) return;
+    const end = await endOrphan(record, { kill, clock, signal });
+    // Its record is kept for the next try; until then it is said what has the port.
+    if (end === "stays") return;
+    if (end === "ended") log.info({ pid: record.pid }, "funnel of an earlier start ended");
     await facts.set(PROCESS_FACT, "{}", clock.now());
   }
-}
-
-const MISSING = {
-  kind: "stuck",
-  message: "There is no tailscale command",
-  hint: "install Tailscale (https://tailscale.com/download), or name the command in tailscale.bin (TAILSCALE_BIN)",
-} as const;
-
-const NOTHING_PUBLISHED = {
-  kind: "stuck",
-  message: `Tailscale published nothing within ${COME_UP_MS / 1000} s`,
-  hint: "try it by hand: tailscale funnel status",
-} as const;
-
-function notAllowed(port: number, allowed: readonly number[]) {
-  const hint =
-    allowed.length === 0
-      ? "allow Funnel in the tailnet's policy: https://tailscale.com/kb/1223/funnel"
-      : `set tailscale.port (WA_FUNNEL_PORT) to ${allowed.join(" or ")}`;
-  return { kind: "stuck", message: `The tailnet does not allow Funnel on port ${port}`, hint } as const;
-}
-
-function taken({ port, kind, proxies }: Serve) {
-  const what = Object.entries(proxies).map(([path, target]) => `${path} → ${target}`);
-  return {
-    kind: "stuck",
-    message: `Port ${port} of Tailscale is taken (${kind}): ${what.join(", ") || "something other than HTTP"}`,
-    hint: "set tailscale.port (WA_FUNNEL_PORT) to another of 443, 8443, 10000",
-  } as const;
-}
-
-function publishedByAnother({ port }: Serve) {
-  return {
-    kind: "stuck",
-    message: `Another "tailscale funnel" already publishes this webhook on port ${port}`,
-    hint: "end it: pkill -f 'tailscale funnel'",
-  } as const;
-}
-
-function needsConsent(url: string) {
-  return {
-    kind: "stuck",
-    message: "Somebody has to agree to Funnel for this machine",
-    hint: `visit ${url}`,
-  } as const;
 }

@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { firstLine, parseJson, text } from "./output.ts";
+import { firstLine, text } from "./output.ts";
+import { parseJson } from "../json.ts";
 import { readComplaint } from "./complaint.ts";
 
 /** How the node stands, in words for people; `hint` is the one next step. */
@@ -8,6 +9,8 @@ export type NodeState =
       readonly kind: "running";
       /** Without the final dot. */
       readonly dnsName: string;
+      /** Whether the tailnet lets it use Funnel; undefined when the node was not told. */
+      readonly hasFunnel: boolean | undefined;
       /** Ports on which Funnel may listen; undefined when the node was not told. */
       readonly ports: readonly number[] | undefined;
     }
@@ -20,17 +23,15 @@ export interface NotRunning {
   readonly hint?: string | undefined;
 }
 
-const status = z.looseObject({
-  BackendState: z.string(),
-  AuthURL: text,
-  Self: z
-    .looseObject({ DNSName: text, CapMap: z.record(z.string(), z.unknown()).nullish().catch(undefined) })
-    .nullish(),
+const self = z.looseObject({
+  DNSName: text,
+  CapMap: z.record(z.string(), z.unknown()).nullish().catch(undefined),
 });
+const status = z.looseObject({ BackendState: z.string(), AuthURL: text, Self: self.nullish() });
 
 /** Reads stdout alone: a warning about versions on stderr is usual and means nothing. */
 export function readNodeState(out: string, err: string, exitCode: number | undefined): NodeState {
-  if (exitCode !== 0 && !out.trimStart().startsWith("{")) return readComplaint(err || out);
+  if (exitCode !== 0 && !out.trimStart().startsWith("{")) return readComplaint(err, out);
   const parsed = status.safeParse(parseJson(out));
   if (!parsed.success)
     return {
@@ -38,14 +39,10 @@ export function readNodeState(out: string, err: string, exitCode: number | undef
       message: `The tailscale command answers no status: ${firstLine(out) || firstLine(err) || "nothing"}`,
       hint: "try it by hand: tailscale status --json",
     };
-  const { BackendState: state, AuthURL: authUrl, Self: self } = parsed.data;
+  const { BackendState: state, AuthURL: authUrl, Self: node } = parsed.data;
   switch (state) {
     case "Running":
-      return {
-        kind: "running",
-        dnsName: (self?.DNSName ?? "").replace(/\.$/, ""),
-        ports: readPorts(self?.CapMap),
-      };
+      return readRunning(node ?? {});
     case "Starting":
     case "NoState":
       return { kind: "starting", message: "Tailscale is starting" };
@@ -76,6 +73,12 @@ export function readNodeState(out: string, err: string, exitCode: number | undef
         hint: "see: tailscale status",
       };
   }
+}
+
+function readRunning({ DNSName: name, CapMap: caps }: z.output<typeof self>): NodeState {
+  const dnsName = (name ?? "").replace(/\.$/, "");
+  if (dnsName === "") return { kind: "starting", message: "Tailscale has no name for this machine yet" };
+  return { kind: "running", dnsName, hasFunnel: caps ? "funnel" in caps : undefined, ports: readPorts(caps) };
 }
 
 /** The list of ports is in a key's query, with ranges: `…/cap/funnel-ports?ports=443,8443,10000`. */

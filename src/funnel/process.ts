@@ -1,6 +1,7 @@
 import { execFileSync, type ChildProcessByStdio } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { basename } from "node:path";
 import type { Readable } from "node:stream";
 import { z } from "zod";
 import type { Clock } from "../clock.ts";
@@ -8,8 +9,11 @@ import { describeError } from "../errors.ts";
 
 export type Child = ChildProcessByStdio<null, Readable, Readable>;
 
-/** What is remembered of it, to find it again after a crash. */
-export const processRecord = z.object({ pid: z.int(), args: z.array(z.string()).readonly() });
+/** What is remembered of it, to find it again after a crash: the command is its name and its arguments. */
+export const processRecord = z.object({
+  pid: z.int().min(2),
+  command: z.array(z.string()).min(2).readonly(),
+});
 export type ProcessRecord = z.output<typeof processRecord>;
 
 const MAX_OUTPUT_CHARS = 16_384;
@@ -26,31 +30,37 @@ export class FunnelProcess implements AsyncDisposable {
 
   constructor(child: Child) {
     this.#child = child;
-    child.stdout.on("data", (chunk: Buffer) => (this.#out = keep(this.#out, chunk)));
-    child.stderr.on("data", (chunk: Buffer) => (this.#err = keep(this.#err, chunk)));
+    child.stdout.setEncoding("utf8").on("data", (chunk: string) => (this.#out = keep(this.#out + chunk)));
+    child.stderr.setEncoding("utf8").on("data", (chunk: string) => (this.#err = keep(this.#err + chunk)));
     // Not "exit": what it said last is still to come then.
     child.once("close", () => this.#end());
     child.once("error", (error) => {
-      this.#err = keep(this.#err, Buffer.from(describeError(error)));
+      this.#err = keep(this.#err + describeError(error));
       this.#end();
     });
   }
 
-  get pid(): number | undefined {
-    return this.#child.pid;
+  /** No process has the id 0: it could not be started. */
+  get record(): ProcessRecord {
+    const [bin = "", ...args] = this.#child.spawnargs;
+    return { pid: this.#child.pid ?? 0, command: [basename(bin), ...args] };
   }
 
   get hasEnded(): boolean {
     return this.#hasEnded;
   }
 
-  get output(): string {
-    return this.#out + this.#err;
+  get exitCode(): number | null {
+    return this.#child.exitCode;
   }
 
-  /** What it said of its end. */
+  get output(): string {
+    return this.#out;
+  }
+
+  /** What it said of its end, if anything. */
   get complaint(): string {
-    return this.#err.trim() === "" ? this.#out : this.#err;
+    return this.#err;
   }
 
   /** Resolves when it ended, or after this time. Rejects when `signal` aborts. */
@@ -74,7 +84,8 @@ export class FunnelProcess implements AsyncDisposable {
 
   /** Asks it to end, then makes it. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null || this.pid === undefined) return;
+    const { exitCode, signalCode, pid } = this.#child;
+    if (exitCode !== null || signalCode !== null || pid === undefined) return;
     const ended = once(this.#child, "exit");
     this.kill();
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), TERM_MS);
@@ -88,24 +99,24 @@ export class FunnelProcess implements AsyncDisposable {
   }
 }
 
-/**
- * Ends a process that a killed bridge left behind, if it is exactly this command: a process id is soon somebody else's.
- * True when there was one.
- */
+/** Asks or makes a process end that is no child of ours. */
+export type Kill = (pid: number, signal: "SIGTERM" | "SIGKILL") => void;
+
+/** Ends a process that a killed bridge left behind, if it is exactly this command: a process id is soon somebody else's. */
 export async function endOrphan(
-  { pid, args }: ProcessRecord,
-  {
-    kill,
-    clock,
-    signal,
-  }: { readonly kill: (pid: number) => void; readonly clock: Clock; readonly signal: AbortSignal },
-): Promise<boolean> {
-  const isThere = () => commandLine(pid)?.endsWith(` ${args.join(" ")}`) === true;
-  if (!isThere()) return false;
-  kill(pid);
-  for (let waitedMs = 0; isThere() && waitedMs < TERM_MS; waitedMs += LOOK_MS)
-    await clock.sleep(LOOK_MS, signal);
-  return true;
+  { pid, command }: ProcessRecord,
+  { kill, clock, signal }: { readonly kill: Kill; readonly clock: Clock; readonly signal: AbortSignal },
+): Promise<"none" | "ended" | "stays"> {
+  // Before the name, there may be its folder and an interpreter.
+  const isThere = () => `/${commandLine(pid)}`.endsWith(`/${command.join(" ")}`);
+  if (!isThere()) return "none";
+  for (const how of ["SIGTERM", "SIGKILL"] as const) {
+    kill(pid, how);
+    for (let waitedMs = 0; isThere() && waitedMs < TERM_MS; waitedMs += LOOK_MS)
+      await clock.sleep(LOOK_MS, signal);
+    if (!isThere()) return "ended";
+  }
+  return "stays";
 }
 
 /** The words of a process's command, with spaces between them; undefined when there is no such process. */
@@ -116,12 +127,14 @@ function commandLine(pid: number): string | undefined {
     // No such process, or no Linux.
   }
   try {
-    return execFileSync("ps", ["-o", "args=", "-p", String(pid)], { encoding: "utf8", stdio: "pipe" }).trim();
+    const args = ["-ww", "-o", "args=", "-p", String(pid)];
+    return execFileSync("ps", args, { encoding: "utf8", stdio: "pipe" }).trim();
   } catch {
     return undefined;
   }
 }
 
-function keep(text: string, chunk: Buffer): string {
-  return (text + chunk.toString("utf8")).slice(0, MAX_OUTPUT_CHARS);
+/** The end of it, where the reason is. */
+function keep(text: string): string {
+  return text.slice(-MAX_OUTPUT_CHARS);
 }

@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { parseJson, text } from "./output.ts";
+import { text } from "./output.ts";
+import { parseJson } from "../json.ts";
 
 /** Something that listens on the node. */
 export interface Serve {

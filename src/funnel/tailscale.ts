@@ -1,7 +1,8 @@
 import { execFile, spawn } from "node:child_process";
-import { accessSync, constants } from "node:fs";
-import { delimiter, isAbsolute, join } from "node:path";
+import { accessSync, constants, statSync } from "node:fs";
+import { basename, delimiter, isAbsolute, join } from "node:path";
 import { readNodeState, type NodeState } from "./node-state.ts";
+import { firstLine } from "./output.ts";
 import type { Child } from "./process.ts";
 import { readServes, type Serve } from "./serves.ts";
 
@@ -30,12 +31,13 @@ export class Tailscale {
     this.#env = env;
   }
 
-  /** The command that is named, or the first that there is; undefined when there is none. */
+  /** The command that is named, or the first that there is; undefined when there is none. A bare name is in the PATH. */
   static find(named: string | undefined, path: string): string | undefined {
+    const name = named ?? "tailscale";
+    if (name !== basename(name)) return isExecutable(name) ? name : undefined;
     const inPath = path.split(delimiter).filter(isAbsolute);
-    const places =
-      named === undefined ? [...inPath.map((folder) => join(folder, "tailscale")), ...USUAL_PLACES] : [named];
-    return places.find(isExecutable);
+    const places = inPath.map((folder) => join(folder, name));
+    return [...places, ...(named === undefined ? USUAL_PLACES : [])].find(isExecutable);
   }
 
   /** Never rejects for what the command says: that is a state. */
@@ -50,9 +52,13 @@ export class Tailscale {
     return exitCode === 0 ? readServes(out) : undefined;
   }
 
-  /** Publishes one path, for as long as the process lives. */
+  /**
+   * Publishes one path, for as long as the process lives. Never with `--bg`, which would outlive us, and only the webhook's
+   * own path: the rest of the port stays private.
+   */
   funnel(port: number, target: string): Child {
-    return spawn(this.#bin, funnelArguments(port, target), {
+    const args = ["funnel", `--https=${port}`, `--set-path=${new URL(target).pathname}`, target];
+    return spawn(this.#bin, args, {
       env: this.#env,
       stdio: ["ignore", "pipe", "pipe"],
     });
@@ -69,17 +75,13 @@ export class Tailscale {
     } as const;
     execFile(this.#bin, args, options, (error, out, err) => {
       const exitCode = error === null ? 0 : typeof error.code === "number" ? error.code : undefined;
-      resolve({ out, err: err || (error?.killed ? "it does not answer" : (error?.message ?? "")), exitCode });
+      const silence = error?.killed ? "it does not answer" : (error?.message ?? "");
+      resolve({ out, err: firstLine(`${err}\n${out}`) === "" ? silence : err, exitCode });
     });
     const output = await promise;
     signal.throwIfAborted();
     return output;
   }
-}
-
-/** Never `--bg`, which would outlive us, and only the webhook's own path: the rest of the port stays private. */
-export function funnelArguments(port: number, target: string): readonly string[] {
-  return ["funnel", `--https=${port}`, `--set-path=${new URL(target).pathname}`, target];
 }
 
 interface Output {
@@ -92,7 +94,7 @@ interface Output {
 function isExecutable(path: string): boolean {
   try {
     accessSync(path, constants.X_OK);
-    return true;
+    return statSync(path).isFile();
   } catch {
     return false;
   }

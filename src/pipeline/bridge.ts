@@ -34,7 +34,7 @@ export interface BridgeParts {
   readonly log: Log;
 }
 
-/** A stop takes at most the sum of these; what is not done by then goes on at the next start. */
+/** Both together are the most that a stop waits for work; what is not done by then goes on at the next start. */
 const ANSWERS_MS = 5000;
 const DELIVERIES_MS = 4000;
 const SWEEP_MS = 3_600_000;

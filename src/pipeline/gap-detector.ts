@@ -1,5 +1,6 @@
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
+import type { PartState } from "../part.ts";
 
 /** Messages of a span of time, and those of them that only polling brought. */
 export interface Coverage {
@@ -12,11 +13,7 @@ export interface Arrivals {
   coverage(from: number, to: number, sentSince: number): Promise<Coverage>;
 }
 
-export interface GapState {
-  readonly kind: "complete" | "silent";
-  readonly message: string;
-  readonly hint?: string;
-}
+export type GapState = PartState<"arriving" | "silent">;
 
 export interface GapParts {
   readonly arrivals: Arrivals;
@@ -65,7 +62,7 @@ export class GapDetector {
     this.#checkedTo = to;
     if (missed > 0) log.warn({ missed, of: total }, "webhooks missed messages, polling brought them");
     if (total === 0) return;
-    if (missed < total) return this.#report({ kind: "complete", message: "Webhooks bring messages" });
+    if (missed < total) return this.#report({ kind: "arriving", message: "Webhooks bring messages" });
     this.#report({
       kind: "silent",
       message: `Webhooks bring nothing: the last ${missed} came by polling alone`,

@@ -11,7 +11,7 @@ export interface Address {
   readonly port: number;
 }
 
-export interface Received {
+export interface WebRequest {
   readonly method: string;
   /** Without the query. */
   readonly path: string;
@@ -21,15 +21,17 @@ export interface Received {
   readonly body: Buffer;
 }
 
-export interface Reply {
+export interface WebAnswer {
   readonly status: number;
   readonly type?: "text/plain" | "application/json";
   readonly body?: string;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+export type Handler = (request: WebRequest) => Promise<WebAnswer>;
+
 export interface Limits {
-  /** Meta's webhooks have at most 3 MB. */
+  /** Meta's webhooks have at most 3 MB: https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/overview */
   readonly maxBodyBytes: number;
   /** Of all requests together that are being read or answered. */
   readonly maxBufferedBytes: number;
@@ -52,7 +54,7 @@ const MAX_HEADER_BYTES = 16_384;
 /** Of a body, before they are joined. */
 const MAX_PIECES = 512;
 const CLOSE_MS = 1000;
-const STARTING: Reply = { status: 503, body: "Not ready", headers: { "Retry-After": "5" } };
+const NOT_READY: WebAnswer = { status: 503, body: "Not ready", headers: { "Retry-After": "5" } };
 
 /**
  * An HTTP server that strangers may reach. Under pressure it lets go of the connection that has kept it waiting
@@ -68,7 +70,7 @@ export class Listener implements AsyncDisposable {
   readonly #held = new Map<Socket, number>();
   #heldBytes = 0;
   #connections = 0;
-  #handle: (request: Received) => Promise<Reply> = async () => STARTING;
+  readonly #handlers = new Map<string, Handler>();
 
   private constructor(limits: Limits, log: Log) {
     this.#limits = limits;
@@ -115,10 +117,11 @@ export class Listener implements AsyncDisposable {
     return typeof address === "object" && address !== null ? address.port : 0;
   }
 
-  /** Who answers from now on; until then everybody is asked to come again. */
-  serve(handle: (request: Received) => Promise<Reply>): Disposable {
-    this.#handle = handle;
-    return { [Symbol.dispose]: () => void (this.#handle = async () => STARTING) };
+  /** Who answers at these paths from now on; once it is disposed, callers are asked to come again. */
+  serve(paths: readonly string[], handler: Handler): Disposable {
+    const put = (each: Handler) => paths.forEach((path) => this.#handlers.set(path, each));
+    put(handler);
+    return { [Symbol.dispose]: () => put(async () => NOT_READY) };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -149,33 +152,36 @@ export class Listener implements AsyncDisposable {
     const body = await this.#read(request);
     if (body === undefined) return refuse(request, response);
     this.#waiting.delete(socket);
-    const reply = await this.#handle(received(request, body)).catch((error: unknown): Reply => {
+    const answer = await this.#answer(received(request, body)).catch((error: unknown): WebAnswer => {
       this.#log.error({ err: error }, "request not answered");
       return { status: 500 };
     });
     this.#release(socket, body.length);
-    write(response, reply);
+    write(response, answer);
     if (!socket.destroyed) this.#waiting.add(socket);
+  }
+
+  async #answer(request: WebRequest): Promise<WebAnswer> {
+    return this.#handlers.get(request.path)?.(request) ?? { status: 404, body: "Not found" };
   }
 
   /** Undefined when there is more than is taken. Rejects when the connection ends before the body. */
   async #read(request: IncomingMessage): Promise<Buffer | undefined> {
     const { maxBodyBytes, maxBufferedBytes } = this.#limits;
     if (Number(request.headers["content-length"] ?? 0) > maxBodyBytes) return undefined;
+    const { promise, resolve, reject } = Promise.withResolvers<Buffer | undefined>();
     const pieces = new Pieces();
     let size = 0;
     request.on("data", (chunk: Buffer) => {
       size += chunk.length;
-      if (size > maxBodyBytes) return void request.emit("too-long");
+      if (size > maxBodyBytes) return resolve(undefined);
       // A connection that was let go may still have something to say.
       if (request.socket.destroyed) return;
       pieces.add(chunk);
       this.#hold(request.socket, chunk.length);
       while (this.#heldBytes > maxBufferedBytes && this.#letGo(request.socket));
     });
-    const { promise, resolve, reject } = Promise.withResolvers<Buffer | undefined>();
     request.once("end", () => resolve(pieces.join()));
-    request.once("too-long", () => resolve(undefined));
     request.once("close", () => reject(new Error("The connection ended before the body")));
     return promise;
   }
@@ -225,12 +231,15 @@ class Pieces {
   }
 }
 
-function received({ method = "", url = "/", headers }: IncomingMessage, body: Buffer): Received {
+function received({ method = "", url = "/", headers }: IncomingMessage, body: Buffer): WebRequest {
   const [path = "/", query = ""] = url.split(/\?(.*)/s);
   return { method, path, query: new URLSearchParams(query), headers, body };
 }
 
-function write(response: ServerResponse, { status, type = "text/plain", body = "", headers }: Reply): void {
+function write(
+  response: ServerResponse,
+  { status, type = "text/plain", body = "", headers }: WebAnswer,
+): void {
   response
     .writeHead(status, {
       "Content-Type": `${type}; charset=utf-8`,

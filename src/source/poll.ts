@@ -4,10 +4,12 @@ import type { Clock } from "../clock.ts";
 import { describeError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Inbound } from "../message.ts";
+import type { PartState } from "../part.ts";
 import type { Accept, Cursors, Malformed, Source } from "../pipeline/receive.ts";
 import type { CloudApi } from "../whatsapp/client.ts";
 import { ApiError } from "../whatsapp/connection.ts";
 import { readInbound } from "../whatsapp/inbound.ts";
+import { RATE_WINDOW_MS } from "../whatsapp/rate-budget.ts";
 
 export interface PollOptions {
   readonly phoneNumberId: string;
@@ -26,11 +28,7 @@ export interface PollParts {
   readonly onState: (state: PollState) => void;
 }
 
-export interface PollState {
-  readonly kind: "polling" | "failing";
-  readonly message: string;
-  readonly hint?: string | undefined;
-}
+export type PollState = PartState<"polling" | "failing">;
 
 /**
  * `since` counts when Kapso stored a row, which no row tells, and a row may become visible late: so every poll looks
@@ -42,7 +40,9 @@ const OVERLAP_MS = 600_000;
  * plan's requests. A row that became visible late behind that page is found by the next deep look.
  */
 const DEEP_EVERY_MS = 240_000;
+/** Rows remembered as stored; beyond it all are forgotten, which costs one look at more pages. */
 const MAX_STORED = 50_000;
+/** A list that is longer than this leads nowhere. */
 const MAX_PAGES = 2000;
 /** Rows held in memory at most; a longer backlog is read in shorter spans of time. */
 const MAX_ROWS = 5000;
@@ -56,9 +56,8 @@ const CLOCK_TRUST_MS = 86_400_000;
 const LIVELY_MS = 120_000;
 const LIVELY_FACTOR = 10;
 const ERRORS: Backoff = { firstMs: 2000, maxMs: 300_000 };
-const RATE_WINDOW_MS = 60_000;
 
-/** Asks the API for new messages, the oldest first, and misses none: overlap, pages to the end, cursor after commit. */
+/** Asks the API for new messages and misses none: an overlap, now and then read to its end, and a cursor that moves after the commit. */
 export class PollSource implements Source {
   readonly name = "poll";
   readonly #parts: PollParts;
@@ -67,7 +66,9 @@ export class PollSource implements Source {
   /** When polling last brought a message that nothing else had brought. */
   #lastNewAt = 0;
   #isWoken = false;
+  /** The pause until the next poll, while there is one. */
   #rest: AbortController | undefined;
+  /** When a poll last read the whole overlap. */
   #deepAt = 0;
   /** What lately was listed and stored: wamids, or the hash of what is unreadable. */
   readonly #stored = new Set<string>();

@@ -2,6 +2,7 @@ import { backoffMs, type Backoff } from "../backoff.ts";
 import type { Clock } from "../clock.ts";
 import { describeError } from "../errors.ts";
 import type { Log } from "../log.ts";
+import type { PartState } from "../part.ts";
 import { ApiError } from "../whatsapp/connection.ts";
 import type { KapsoWebhooks } from "../whatsapp/kapso-webhooks.ts";
 import { register, type Facts, type Registered } from "./registration.ts";
@@ -14,11 +15,7 @@ export interface RegistrarParts {
   readonly onState: (state: RegistrationState) => void;
 }
 
-export interface RegistrationState {
-  readonly kind: "waiting" | "registered" | "failing";
-  readonly message: string;
-  readonly hint?: string | undefined;
-}
+export type RegistrationState = PartState<"waiting" | "registered" | "failing">;
 
 const RETRY: Backoff = { firstMs: 2000, maxMs: 300_000 };
 /** Kapso may pause a webhook at any time. */

@@ -4,8 +4,9 @@ import { WEBHOOK_EVENTS, type KapsoWebhook, type KapsoWebhooks } from "../whatsa
 
 /** Where our registration is remembered. */
 export interface Facts {
-  get(name: string): { readonly value: string } | undefined;
+  read<T>(name: string, shape: z.ZodType<T>): T | undefined;
   set(name: string, value: string, now: number): Promise<void>;
+  forget(names: readonly string[]): Promise<void>;
 }
 
 /** The webhook that is ours at Kapso. */
@@ -27,13 +28,11 @@ const ours = z.object({ id: z.string(), secretHash: z.string() });
 
 /** Undefined when we registered none. */
 export function knownRegistration(facts: Facts): Ours | undefined {
-  const fact = facts.get(FACT);
-  if (!fact || fact.value === "") return undefined;
-  return ours.safeParse(JSON.parse(fact.value)).data;
+  return facts.read(FACT, ours);
 }
 
-export async function forgetRegistration(facts: Facts, now: number): Promise<void> {
-  await facts.set(FACT, "", now);
+export async function forgetRegistration(facts: Facts): Promise<void> {
+  await facts.forget([FACT]);
 }
 
 /**
@@ -47,25 +46,36 @@ export async function register(
   signal: AbortSignal,
 ): Promise<Registered> {
   const known = knownRegistration(facts);
-  const secretHash = createHash("sha256").update(secret).digest("hex");
   const all = await webhooks.list(signal);
-  // One that sends Meta's own bodies was made for something else, and what it is can not be changed.
-  const here = all.filter((webhook) => webhook.url === url && webhook.kind !== "meta");
-  const found = all.find(({ id }) => id === known?.id) ?? here[0];
-  const remember = async (id: string) => facts.set(FACT, JSON.stringify({ id, secretHash }), now);
+  const { found, needs, twins } = judge(all, known, { url, secret });
+  const remember = async (id: string) =>
+    facts.set(FACT, JSON.stringify({ id, secretHash: hash(secret) }), now);
   if (!found) {
     const made = await webhooks.create({ url, secret }, signal);
     await remember(made.id);
-    return { id: made.id, done: "created", twins: 0 };
+    return { id: made.id, done: needs, twins };
   }
+  if (needs !== "unchanged") await webhooks.update(found.id, { url, secret }, signal);
+  if (needs !== "unchanged" || known?.id !== found.id) await remember(found.id);
+  return { id: found.id, done: needs, twins };
+}
+
+/** Which of all webhooks is ours, and what has to be done so that it delivers to `url`. */
+export function judge(
+  all: readonly KapsoWebhook[],
+  known: Ours | undefined,
+  { url, secret }: { readonly url: string; readonly secret: string },
+): { readonly found: KapsoWebhook | undefined; readonly needs: Registered["done"]; readonly twins: number } {
+  // One that sends Meta's own bodies was made for something else, and what it is can not be changed.
+  const here = all.filter((webhook) => webhook.url === url && webhook.kind !== "meta");
+  const found = all.find(({ id }) => id === known?.id) ?? here[0];
+  if (!found) return { found, needs: "created", twins: 0 };
   const isKnownSecret =
     found.secret_key === undefined || found.secret_key === null
-      ? known?.id === found.id && known.secretHash === secretHash
+      ? known?.id === found.id && known.secretHash === hash(secret)
       : found.secret_key === secret;
-  const done = whatIsWrong(found, url, isKnownSecret);
-  if (done !== "unchanged") await webhooks.update(found.id, { url, secret }, signal);
-  if (done !== "unchanged" || known?.id !== found.id) await remember(found.id);
-  return { id: found.id, done, twins: here.filter(({ id }) => id !== found.id).length };
+  const twins = here.filter(({ id }) => id !== found.id).length;
+  return { found, needs: whatIsWrong(found, url, isKnownSecret), twins };
 }
 
 function whatIsWrong(found: KapsoWebhook, url: string, isKnownSecret: boolean): Registered["done"] {
@@ -75,4 +85,8 @@ function whatIsWrong(found: KapsoWebhook, url: string, isKnownSecret: boolean): 
   const hasEvents = WEBHOOK_EVENTS.every((event) => found.events?.includes(event));
   const isV2 = (found.payload_version ?? "v2") === "v2";
   return isKnownSecret && hasEvents && isV2 ? "unchanged" : "updated";
+}
+
+function hash(secret: string): string {
+  return createHash("sha256").update(secret).digest("hex");
 }

@@ -1,11 +1,12 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { Clock } from "../clock.ts";
 import { describeError } from "../errors.ts";
+import { parseJson } from "../json.ts";
 import type { Log } from "../log.ts";
 import type { Accept, Arrival, Source } from "../pipeline/receive.ts";
-import { readDelivered } from "../whatsapp/delivered.ts";
+import { readWebhookBody } from "../whatsapp/webhook-body.ts";
 import { isSigned } from "../whatsapp/signature.ts";
-import type { Listener, Received, Reply } from "./listener.ts";
+import type { Listener, WebRequest, WebAnswer } from "./listener.ts";
 
 export interface WebhookOptions {
   readonly phoneNumberId: string;
@@ -15,16 +16,10 @@ export interface WebhookOptions {
   readonly verifyTokens: readonly string[];
 }
 
-export interface Health {
-  readonly ok: boolean;
-  readonly parts: Readonly<Record<string, unknown>>;
-}
-
 export interface WebhookParts {
   readonly listener: Pick<Listener, "serve">;
   /** Called for a body that nobody signed: polling looks what there is to it. */
   readonly wake: () => void;
-  readonly health: () => Promise<Health>;
   /** A signed test message of `wa-cli preflight` came through; resolves when that is on disk. */
   readonly onProbe: (probe: string) => Promise<void>;
   readonly clock: Clock;
@@ -38,11 +33,11 @@ export const PROBE_EVENT = "wa-relay.probe";
 const MAX_PROBE_CHARS = 100;
 /** Refusals are told of at most this often: a flood of forgeries must not fill the log. */
 const REFUSAL_PERIOD_MS = 60_000;
-const OK: Reply = { status: 200, body: "OK" };
+const OK: WebAnswer = { status: 200, body: "OK" };
 
 /**
  * Takes webhooks from Kapso and Meta. Answers 200 once everything in them is on disk, and before anything is done with
- * it: Kapso waits 10 s and counts other answers as failures.
+ * it: Kapso waits 10 s and counts other answers as failures. https://docs.kapso.ai/docs/platform/webhooks/overview
  */
 export class WebhookSource implements Source {
   readonly name = "webhook";
@@ -59,28 +54,19 @@ export class WebhookSource implements Source {
   async run(accept: Accept, signal: AbortSignal): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     if (signal.aborted) return;
-    using serving = this.#parts.listener.serve((request) => this.#route(request, accept));
+    using serving = this.#parts.listener.serve(WEBHOOK_PATHS, (request) => this.#route(request, accept));
     void serving;
     signal.addEventListener("abort", () => resolve(), { once: true });
     await promise;
   }
 
-  async #route(request: Received, accept: Accept): Promise<Reply> {
-    const { method, path } = request;
-    if (path === "/health") return method === "GET" ? this.#health() : notAllowed("GET");
-    if (!WEBHOOK_PATHS.includes(path)) return { status: 404, body: "Not found" };
-    if (method === "POST") return this.#take(request, accept);
-    return method === "GET" ? this.#verify(request) : notAllowed("GET, POST");
-  }
-
-  async #health(): Promise<Reply> {
-    const { ok, parts } = await this.#parts.health();
-    const body = JSON.stringify({ status: ok ? "ok" : "unhealthy", parts });
-    return { status: ok ? 200 : 503, type: "application/json", body };
+  async #route(request: WebRequest, accept: Accept): Promise<WebAnswer> {
+    if (request.method === "POST") return this.#take(request, accept);
+    return request.method === "GET" ? this.#verify(request) : notAllowed("GET, POST");
   }
 
   /** https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/create-webhook-endpoint */
-  #verify({ query }: Received): Reply {
+  #verify({ query }: WebRequest): WebAnswer {
     const token = query.get("hub.verify_token") ?? "";
     const challenge = query.get("hub.challenge") ?? "";
     const isOurs = this.#options.verifyTokens.map((known) => isEqual(known, token)).includes(true);
@@ -88,18 +74,18 @@ export class WebhookSource implements Source {
     return { status: 403, body: "Wrong verify token" };
   }
 
-  async #take({ body, headers }: Received, accept: Accept): Promise<Reply> {
+  async #take({ body, headers }: WebRequest, accept: Accept): Promise<WebAnswer> {
     const { secrets, phoneNumberId } = this.#options;
     if (secrets.length === 0) {
       this.#parts.wake();
       return OK;
     }
     if (!isSigned(body, headers, secrets)) return this.#refuse(headers);
-    const parsed = parseJson(body);
+    const parsed = parseJson(body.toString("utf8"));
     if (parsed === undefined) return { status: 400, body: "No JSON" };
     const event = headers["x-webhook-event"];
     if (event === PROBE_EVENT) return this.#noteProbe(parsed);
-    const { ignored, ...arrival } = readDelivered(parsed, {
+    const { ignored, ...arrival } = readWebhookBody(parsed, {
       event: typeof event === "string" ? event : undefined,
       phoneNumberId,
     });
@@ -111,7 +97,7 @@ export class WebhookSource implements Source {
     return this.#store(arrival, accept);
   }
 
-  async #store(arrival: Arrival, accept: Accept): Promise<Reply> {
+  async #store(arrival: Arrival, accept: Accept): Promise<WebAnswer> {
     try {
       await accept(arrival);
       return OK;
@@ -124,14 +110,14 @@ export class WebhookSource implements Source {
     }
   }
 
-  async #noteProbe(body: unknown): Promise<Reply> {
+  async #noteProbe(body: unknown): Promise<WebAnswer> {
     const probe = typeof body === "object" && body !== null && "probe" in body ? body.probe : undefined;
     if (typeof probe !== "string" || probe.length > MAX_PROBE_CHARS) return { status: 400, body: "No probe" };
     await this.#parts.onProbe(probe);
     return OK;
   }
 
-  #refuse(headers: Received["headers"]): Reply {
+  #refuse(headers: WebRequest["headers"]): WebAnswer {
     const { clock, log } = this.#parts;
     this.#refused++;
     if (clock.now() - this.#refusalToldAt >= REFUSAL_PERIOD_MS) {
@@ -153,16 +139,8 @@ export class WebhookSource implements Source {
   }
 }
 
-function notAllowed(allow: string): Reply {
+function notAllowed(allow: string): WebAnswer {
   return { status: 405, body: "Method not allowed", headers: { Allow: allow } };
-}
-
-function parseJson(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString("utf8"));
-  } catch {
-    return undefined;
-  }
 }
 
 /** Compares digests, so that the time tells neither content nor length. */

@@ -1,4 +1,6 @@
 import type { Cursors } from "../pipeline/receive.ts";
+import type { z } from "zod";
+import { parseJson } from "../json.ts";
 import type { Database } from "./database.ts";
 
 /** Small facts by name that survive a restart: cursors, and what the daemon last knew of itself. */
@@ -12,6 +14,12 @@ export class SqliteFacts implements Cursors {
   get(name: string): { readonly value: string; readonly changedAt: number } | undefined {
     const row = this.#db.get("SELECT value, changed_at FROM fact WHERE name = :name", { name });
     return row && { value: String(row["value"]), changedAt: Number(row["changed_at"]) };
+  }
+
+  /** A fact that was written as JSON; undefined when there is none of this shape. */
+  read<T>(name: string, shape: z.ZodType<T>): T | undefined {
+    const fact = this.get(name);
+    return fact && shape.safeParse(parseJson(fact.value)).data;
   }
 
   async set(name: string, value: string, now: number): Promise<void> {

@@ -2,11 +2,13 @@ import type { Clock } from "../clock.ts";
 import { DeadlineError, withDeadline } from "../deadline.ts";
 import { describeError, RelayError } from "../errors.ts";
 import { neverLeft, readText, type Fetch, type HttpRequest, type HttpResponse } from "../http.ts";
+import { parseJson } from "../json.ts";
 import { readFailure, type Failure } from "./failure.ts";
 import { RateBudget } from "./rate-budget.ts";
 
 export interface Account {
   readonly apiKey: string;
+  /** Digits. */
   readonly phoneNumberId: string;
   /** Origin only. */
   readonly baseUrl: string;
@@ -25,8 +27,11 @@ export interface ApiCall {
 export class ApiError extends RelayError {
   readonly failure: Failure;
 
-  constructor(failure: Failure, options?: ErrorOptions) {
-    super(failure.error, { ...options, hint: failure.kind === "blocked" ? failure.hint : undefined });
+  constructor(failure: Failure, options?: ErrorOptions & { readonly hint?: string }) {
+    super(failure.error, {
+      ...options,
+      hint: failure.kind === "blocked" ? failure.hint : options?.hint,
+    });
     this.failure = failure;
   }
 }
@@ -34,6 +39,7 @@ export class ApiError extends RelayError {
 const TIMEOUT_MS = 30_000;
 const MAX_ANSWER_BYTES = 1_048_576;
 const MAX_SKEW_MS = 86_400_000;
+const NETWORK = "check the network, and kapso.base_url (KAPSO_BASE_URL)";
 
 /** Requests with our key, and what their answers tell of the plan's rate and of the provider's clock. */
 export class ApiConnection {
@@ -54,9 +60,9 @@ export class ApiConnection {
     return this.#skewMs;
   }
 
-  /** For use in a path. */
+  /** Digits. */
   get phoneNumberId(): string {
-    return encodeURIComponent(this.#account.phoneNumberId);
+    return this.#account.phoneNumberId;
   }
 
   /** One request, its answer parsed as JSON; undefined when it is none. @throws ApiError */
@@ -72,7 +78,10 @@ export class ApiConnection {
       throw new ApiError(readFailure(status, headers.get("retry-after"), body));
     }).catch((error: unknown) => {
       if (!(error instanceof DeadlineError)) throw error;
-      throw new ApiError({ kind: "unknown", error: `No answer within ${timeoutMs} ms` }, { cause: error });
+      throw new ApiError(
+        { kind: "unknown", error: `No answer within ${timeoutMs} ms` },
+        { cause: error, hint: NETWORK },
+      );
     });
   }
 
@@ -89,7 +98,7 @@ export class ApiConnection {
       const failure: Failure = neverLeft(cause)
         ? { kind: "later", scope: "all", error }
         : { kind: "unknown", error };
-      throw new ApiError(failure, { cause });
+      throw new ApiError(failure, { cause, hint: NETWORK });
     });
   }
 
@@ -104,13 +113,4 @@ export class ApiConnection {
 
 function brokenOff(cause: unknown): never {
   throw new ApiError({ kind: "unknown", error: `The answer broke off: ${describeError(cause)}` }, { cause });
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    // The caller's schema refuses it and says what was expected.
-    return undefined;
-  }
 }

@@ -1,5 +1,5 @@
 /** Kapso counts requests of a key in fixed windows of a minute: https://docs.kapso.ai/api/rate-limits */
-const WINDOW_MS = 60_000;
+export const RATE_WINDOW_MS = 60_000;
 /** The smallest plan, until an answer says otherwise. */
 const DEFAULT_LIMIT = 100;
 /** Part of a window that polling and typing leave to answers. */
@@ -20,11 +20,11 @@ export class RateBudget {
 
   /** True when what is left should be kept for answers. A window later nothing of it holds any more. */
   isLow(now: number): boolean {
-    return now - this.#notedAt < WINDOW_MS && this.#remaining < this.#limit * RESERVE;
+    return now - this.#notedAt < RATE_WINDOW_MS && this.#remaining < this.#limit * RESERVE;
   }
 
   /** The shortest wait between two polls that uses at most half of the plan's requests. */
   get minPollIntervalMs(): number {
-    return (2 * WINDOW_MS) / this.#limit;
+    return (2 * RATE_WINDOW_MS) / this.#limit;
   }
 }

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { EchoGateway } from "../../src/sandbox/gateway.ts";
 import { StandInKapso } from "../../src/sandbox/kapso.ts";
+import { accountEnv } from "../account.ts";
 import { Daemon, pause, until } from "../poller/daemon.ts";
 import { cpuSeconds, median, memoryMiB, spread } from "./figures.ts";
 import { floor, highest, memory, rates } from "./webhook.ts";
@@ -97,9 +98,7 @@ async function cliSend(): Promise<void> {
   const env = {
     ...process.env,
     HOME: folder,
-    KAPSO_API_KEY: kapso.apiKey,
-    KAPSO_PHONE_NUMBER_ID: kapso.phoneNumberId,
-    KAPSO_BASE_URL: kapso.url,
+    ...accountEnv(kapso),
     KAPSO_STATE_DIR: join(folder, "state"),
   };
   // In a process of its own: a synchronous wait here would keep the stand-in from answering.

@@ -6,7 +6,8 @@ import { EchoGateway } from "../../src/sandbox/gateway.ts";
 import type { Fault } from "../../src/sandbox/kapso.ts";
 import { DaemonLock } from "../../src/store/lock.ts";
 import { Store } from "../../src/store/store.ts";
-import { closedPort, DIGITS, read, TO, World, type Ran } from "./world.ts";
+import { freePort } from "../free-port.ts";
+import { DIGITS, read, TO, World, type Ran } from "./world.ts";
 
 const OTHER = "+15559876543";
 const CLOSED_WINDOW = { error: { message: "(#131047) Re-engagement message", code: 131047 } };
@@ -346,7 +347,7 @@ describe.concurrent("wa-cli send: the exit code says what became of it", () => {
 
   test("7: nobody listens at Kapso's address", async () => {
     await using world = await World.start();
-    const url = `http://127.0.0.1:${await closedPort()}`;
+    const url = `http://127.0.0.1:${await freePort()}`;
 
     const ran = await world.run(["send", "--to", TO, "--text", "hi", "--json", "--timeout", "1"], {
       env: { KAPSO_BASE_URL: url },
@@ -600,8 +601,14 @@ describe("wa-cli status", () => {
     await using world = await World.start();
     await world.send("hi");
     DaemonLock.tryAcquire(world.state)?.[Symbol.dispose]();
+    using store = Store.open(world.state);
+    const state = { kind: "connected", message: "Connected" };
+    await store.facts.set("gateway", JSON.stringify(state), Date.now());
 
-    expect(read(await world.run(["status", "--json"]))).toMatchObject({ daemon: { alive: false } });
+    const found = read(await world.run(["status", "--json"]));
+
+    expect(found).toMatchObject({ daemon: { alive: false } });
+    expect(found["gateway"]).toBeUndefined();
   });
 
   test("a damaged state file is a failure with its next step, and is left alone", async () => {
@@ -677,6 +684,37 @@ describe("wa-cli outbox", () => {
     expect(read(ran)).toEqual({ id: 2, state: "queued" });
     expectFailure(again, 1);
     expect(world.texts).toEqual(["accepted text", "refused text", "next"]);
+  });
+
+  test("what WhatsApp told of a message is shown", async () => {
+    await using world = await populated();
+    using store = Store.open(world.state);
+    const wamid = world.kapso.sent[0]?.wamid ?? "";
+    await store.outbox.note([{ wamid, status: "read", at: Date.UTC(2026, 0, 1) }], Date.now());
+
+    const ran = await world.run(["outbox", "--all", "--json"]);
+    const text = await world.run(["outbox", "--all"]);
+
+    expect(read(ran)).toMatchObject([
+      { id: 1, state: "accepted", status: "read", statusAt: "2026-01-01T00:00:00.000Z" },
+      { id: 2, state: "dead" },
+      { id: 3 },
+    ]);
+    expect(text.out).toMatch(/^#1 read to/);
+  });
+
+  test("retry of what failed after its text was deleted says so", async () => {
+    await using world = await populated();
+    using store = Store.open(world.state);
+    await store.sweep(Date.now() + 1000, 0);
+    const wamid = world.kapso.sent[0]?.wamid ?? "";
+    await store.outbox.note([{ wamid, status: "failed" }], Date.now());
+
+    const ran = await world.run(["outbox", "retry", "1", "--json"]);
+
+    expectFailure(ran, 1);
+    expect(read(ran)["error"]).toMatch(/text was deleted/);
+    expect(read(ran)["hint"]).toContain("outbox drop 1");
   });
 
   test("drop takes it off the list for good", async () => {
@@ -801,7 +839,7 @@ describe("wa-cli preflight", () => {
   test("7: no gateway, with what to start", async () => {
     await using all = await setUp();
     const { world, env } = all;
-    const url = `ws://127.0.0.1:${await closedPort()}`;
+    const url = `ws://127.0.0.1:${await freePort()}`;
 
     const ran = await world.run(["preflight", "--json"], { env: { ...env, OPENCLAW_GATEWAY_URL: url } });
 

@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { StandInKapso, type Fault } from "../../src/sandbox/kapso.ts";
 import { Store } from "../../src/store/store.ts";
+import { accountEnv } from "../account.ts";
 import { until } from "../poller/daemon.ts";
 
 const BIN = fileURLToPath(new URL("../../cli/bin.ts", import.meta.url));
@@ -15,9 +16,7 @@ function environment(kapso: StandInKapso, folder: string) {
   return {
     PATH: process.env["PATH"] ?? "",
     HOME: folder,
-    KAPSO_API_KEY: kapso.apiKey,
-    KAPSO_PHONE_NUMBER_ID: kapso.phoneNumberId,
-    KAPSO_BASE_URL: kapso.url,
+    ...accountEnv(kapso),
     KAPSO_STATE_DIR: join(folder, "state"),
   };
 }

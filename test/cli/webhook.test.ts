@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { EchoGateway } from "../../src/sandbox/gateway.ts";
 import { Store } from "../../src/store/store.ts";
+import { freePort } from "../free-port.ts";
 import { Daemon, until } from "../poller/daemon.ts";
-import { closedPort, read, World } from "./world.ts";
+import { read, World } from "./world.ts";
 
 const URL = "https://bot.example.com/webhook";
 
@@ -89,7 +90,7 @@ describe("wa-cli with a daemon behind a domain", { timeout: 60_000 }, () => {
     const stack = new AsyncDisposableStack();
     const world = stack.use(await World.start());
     const gateway = stack.use(await EchoGateway.start());
-    const port = await closedPort();
+    const port = await freePort();
     // In place of a domain: plain HTTP on this machine, which a configuration does not allow.
     const url = `http://127.0.0.1:${port}/webhook`;
     const env = { KAPSO_MODE: "domain", KAPSO_WEBHOOK_ADDR: `127.0.0.1:${port}`, WA_WEBHOOK_URL: URL };
@@ -114,20 +115,21 @@ describe("wa-cli with a daemon behind a domain", { timeout: 60_000 }, () => {
   test("status shows the ways in, the registration and what webhooks missed", async () => {
     await using set = await setUp();
     await until("it is noted", () => set.daemon.log.includes("webhook registered"));
-    await until("the gateway", () => /connected/.test(set.daemon.log));
+    await until("the gateway", () => set.daemon.log.includes('"gateway connected"'));
 
     const ran = await set.world.run(["status", "--json"], { env: set.env });
     const text = await set.world.run(["status"], { env: set.env });
 
     expect(read(ran)).toMatchObject({
+      gateway: { kind: "connected" },
       poll: { kind: "polling" },
       webhook: { kind: "listening" },
-      gaps: { kind: "complete", hours: 24, total: 0, missed: 0 },
+      gaps: { kind: "arriving", hours: 24, total: 0, missed: 0 },
       registration: { kind: "registered" },
     });
     expect(read(ran)["funnel"]).toBeUndefined();
     expect(text.out).toMatch(/^webhook {2}listening: Listens on 127\.0\.0\.1:\d+; last message never$/m);
-    expect(text.out).toMatch(/^gaps {5}complete: No message was missed; webhooks missed 0 of 0 in 24 h$/m);
+    expect(text.out).toMatch(/^gaps {5}arriving: No message was missed; webhooks missed 0 of 0 in 24 h$/m);
     expect(text.out).toMatch(
       /^register registered: Webhook wh-\d+ delivers to https:\/\/bot\.example\.com\/webhook$/m,
     );
@@ -147,7 +149,7 @@ describe("wa-cli with a daemon behind a domain", { timeout: 60_000 }, () => {
   test("probeWebhook() proves that the address leads to the daemon of this state, and only then", async () => {
     await using set = await setUp();
     const { probeWebhook } = await import("../../cli/probe.ts");
-    const secret = set.world.kapso.webhooks[0]?.secret_key;
+    const secret = set.world.kapso.webhooks[0]?.secret_key ?? "";
     const { signal } = new AbortController();
     using store = Store.open(set.world.state);
     await using elsewhere = await World.start();

@@ -1,12 +1,11 @@
-import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough, type Readable } from "node:stream";
 import { expect } from "vitest";
 import { runCli } from "../../cli/main.ts";
 import { StandInKapso } from "../../src/sandbox/kapso.ts";
+import { accountEnv } from "../account.ts";
 
 export const TO = "+15551234567";
 export const DIGITS = "15551234567";
@@ -59,9 +58,7 @@ export class World implements AsyncDisposable {
       env: {
         HOME: this.home,
         KAPSO_STATE_DIR: this.state,
-        KAPSO_API_KEY: API_KEY,
-        KAPSO_PHONE_NUMBER_ID: this.kapso.phoneNumberId,
-        KAPSO_BASE_URL: this.kapso.url,
+        ...accountEnv(this.kapso),
         ...env,
       },
       stdin: typeof stdin === "string" ? new PassThrough().end(stdin) : stdin,
@@ -100,14 +97,4 @@ function collect(stream: PassThrough): () => string {
   const chunks: Buffer[] = [];
   stream.on("data", (chunk: Buffer) => chunks.push(chunk));
   return () => Buffer.concat(chunks).toString("utf8");
-}
-
-/** A port of this machine at which nobody listens. */
-export async function closedPort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  return typeof address === "object" && address !== null ? address.port : 0;
 }

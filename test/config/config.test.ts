@@ -782,6 +782,30 @@ describe("who may write", () => {
   });
 });
 
+describe("what can not work together", () => {
+  test.each([
+    ["the Funnel's address is its own", { WA_WEBHOOK_URL: "https://bot.example.com" }, "webhook.url"],
+    ["a Funnel reaches 127.0.0.1 only", { KAPSO_WEBHOOK_ADDR: "10.0.0.5:18790" }, "webhook.addr"],
+    ["a Funnel reaches 127.0.0.1 only", { KAPSO_WEBHOOK_ADDR: "[::1]:18790" }, "webhook.addr"],
+  ])("%s: %j", (_, env, key) => {
+    using home = new Home();
+
+    const problems = home.problems("", { KAPSO_MODE: "tailscale", ...env });
+
+    expect(problems).toEqual([expect.stringContaining(key)]);
+  });
+
+  test.each([
+    { KAPSO_WEBHOOK_ADDR: ":18790" },
+    { KAPSO_WEBHOOK_ADDR: "0.0.0.0:18790" },
+    { KAPSO_WEBHOOK_ADDR: "127.0.0.1:1" },
+  ])("a Funnel can reach %j", (env) => {
+    using home = new Home();
+
+    expect(home.load({ KAPSO_MODE: "tailscale", ...env }).webhook.register).toBe(true);
+  });
+});
+
 describe("what is not supported yet", () => {
   test.each([
     ["[transcribe]\nprovider = 'groq'\n", {}, "transcribe"],

@@ -15,6 +15,7 @@ import {
   SOON,
   TARGET,
   until,
+  URL_443,
   type Setup,
   type World,
 } from "./world.ts";
@@ -176,17 +177,17 @@ describe.concurrent("Funnel's process", () => {
       await world.reaches({ kind: "up" });
     });
 
-    test.fails("an end without a word is not explained by what was said while all was well", async () => {
+    test("an end without a word is not explained by what was said while all was well", async () => {
       await using world = setUp();
       await world.reaches({ kind: "up" });
 
       world.tailscale.resetServes();
       const ended = await world.says(/Funnel ended/);
 
-      expect(ended?.message).not.toContain("Available on the internet");
+      expect(ended).toEqual({ kind: "starting", message: "Funnel ended, it is started again" });
     });
 
-    test.fails("an end is explained by its reason, not by a warning about versions before it", async () => {
+    test("an end is explained by its reason, not by a warning about versions before it", async () => {
       const warning = 'Warning: client version "1.98.0" != tailscaled server version "1.102.3"';
       await using world = setUp({ state: { warning } });
       await world.reaches({ kind: "up" });
@@ -194,7 +195,7 @@ describe.concurrent("Funnel's process", () => {
       world.tailscale.restartDaemon();
       const ended = await world.says(/Funnel ended/);
 
-      expect(ended?.message).toContain("unexpected EOF");
+      expect(ended?.message).toBe("Funnel ended, it is started again. Tailscale says: unexpected EOF");
     });
 
     test("logged out: the process lives and serves nothing, so it is ended; logged in, it is up again", async () => {
@@ -248,10 +249,10 @@ describe.concurrent("Funnel's process", () => {
       world.tailscale.set({ dnsName: "other.tail1234.ts.net" });
       await world.reaches({ url: "https://other.tail1234.ts.net/webhook" });
 
-      expect(world.urls.at(-1)).toBe("https://other.tail1234.ts.net/webhook");
+      expect(world.urls).toEqual([URL_443, "https://other.tail1234.ts.net/webhook"]);
     });
 
-    test.fails("the tailnet takes Funnel away: it is no longer said to be up", async () => {
+    test("the tailnet takes Funnel away: it is no longer said to be up", async () => {
       await using world = setUp();
       await world.reaches({ kind: "up" });
 
@@ -260,6 +261,28 @@ describe.concurrent("Funnel's process", () => {
 
       expect(world.states.at(-1)?.kind).not.toBe("up");
     });
+
+    test.each([
+      [null, /tailnet's policy/],
+      ["8443", /tailnet's policy/],
+      ["443", undefined],
+    ])(
+      "the tailnet allows only the ports %j: said when ours is none, until it is one again",
+      async (ports, hint) => {
+        await using world = setUp();
+        await world.reaches({ kind: "up" });
+
+        world.tailscale.set({ ports });
+        if (hint) await world.reaches({ kind: "stuck", hint: expect.stringMatching(hint) });
+        await world.waitsOften(2);
+        world.tailscale.set({ ports: "443,8443" });
+        await world.reaches({ kind: "up" });
+
+        expect(world.states.map(({ kind }) => kind)).toEqual(hint ? ["up", "stuck", "up"] : ["up"]);
+        expect(world.urls).toEqual([URL_443]);
+        expect(world.tailscale.funnels()).toHaveLength(1);
+      },
+    );
 
     test("a process that says that it serves, and does not, is ended and tried again", async () => {
       await using world = setUp({ state: { isDeaf: true } });
@@ -297,7 +320,7 @@ describe.concurrent("Funnel's process", () => {
       await using world = setUp({ tailscale, remembered: record(orphan.pid) });
       await world.reaches({ kind: "up" });
 
-      expect(world.killed).toEqual([orphan.pid]);
+      expect(world.killed).toEqual([{ pid: orphan.pid, how: "SIGTERM" }]);
       expect(orphan.child.signalCode).toBe("SIGTERM");
       expect(world.states).toHaveLength(1);
       expect(world.logged[0]).toMatchObject({ pid: orphan.pid, msg: "funnel of an earlier start ended" });
@@ -312,7 +335,7 @@ describe.concurrent("Funnel's process", () => {
       await using world = setUp({ tailscale, remembered: record(orphan.pid, before) });
       await world.reaches({ kind: "up" });
 
-      expect(world.killed).toEqual([orphan.pid]);
+      expect(world.killed).toEqual([{ pid: orphan.pid, how: "SIGTERM" }]);
       expect(only(world.tailscale.sessions()).target).toBe(TARGET);
     });
 
@@ -345,7 +368,7 @@ describe.concurrent("Funnel's process", () => {
       expect(other.child.signalCode).toBeNull();
     });
 
-    test.fails("another program with the same words that now has its process id is left alone", async () => {
+    test("another program with the same words that now has its process id is left alone", async () => {
       const words = ["-e", "setInterval(() => {}, 1000)", "--", "grep", "funnel", ...ARGS];
       const other = spawn(process.execPath, words, { stdio: "ignore" });
       await once(other, "spawn");
@@ -376,26 +399,36 @@ describe.concurrent("Funnel's process", () => {
       expect(world.killed).toEqual([]);
     });
 
-    test.fails.each(["", "abc", "{"])(
-      "a record that can not be read (%j) is no hindrance",
-      async (remembered) => {
-        await using world = setUp({ remembered });
+    test.each(["", "abc", "{"])("a record that can not be read (%j) is no hindrance", async (remembered) => {
+      await using world = setUp({ remembered });
 
-        await until(() => expect(world.states).not.toEqual([]));
-
-        expect(world.states[0]?.kind).toBe("up");
-      },
-    );
-
-    test.fails("an orphan that does not end is not said to have ended", async () => {
-      await using tailscale = new StandInTailscale({ ignoresTerm: true });
-      const orphan = await tailscale.runFunnel(ARGS);
-
-      await using world = setUp({ tailscale, remembered: record(orphan.pid) });
       await until(() => expect(world.states).not.toEqual([]));
 
-      const claims = world.logged.filter(({ msg }) => msg === "funnel of an earlier start ended");
-      expect(claims.length === 0 || orphan.child.signalCode !== null).toBe(true);
+      expect(world.states[0]?.kind).toBe("up");
+    });
+
+    test("its command is killed when it does not end in five seconds", async () => {
+      await using tailscale = new StandInTailscale({ ignoresTerm: true });
+      const orphan = await tailscale.runFunnel(ARGS);
+      tailscale.set({ ignoresTerm: false });
+
+      await using world = setUp({ tailscale, remembered: record(orphan.pid) });
+      await world.reaches({ kind: "up" });
+
+      expect(world.killed.map(({ how }) => how)).toEqual(["SIGTERM", "SIGKILL"]);
+      expect(orphan.child.signalCode).toBe("SIGKILL");
+      expect(world.logged[0]).toMatchObject({ pid: orphan.pid, msg: "funnel of an earlier start ended" });
+    });
+
+    test("its command that we can not end is not said to have ended, and not forgotten", async () => {
+      await using tailscale = new StandInTailscale();
+      const orphan = await tailscale.runFunnel(ARGS);
+
+      await using world = setUp({ tailscale, remembered: record(orphan.pid), canKill: false });
+      await world.reaches({ kind: "stuck", message: expect.stringMatching(/^Another "tailscale funnel"/) });
+
+      expect(world.logged).toHaveLength(1);
+      expect(world.remembered()).toBe(record(orphan.pid));
     });
   });
 

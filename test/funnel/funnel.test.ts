@@ -34,6 +34,8 @@ interface StuckRow {
 
 const AUTH_URL = "https://login.tailscale.com/a/1234567890ab";
 const OTHER = "http://127.0.0.1:3000";
+const WARNING = 'Warning: client version "1.98.0" != tailscaled server version "1.102.3"';
+const CONSENT_PAGE = `To enable, visit:\n\n         ${CONSENT.hint.replace("visit ", "")}\n\n`;
 
 const NOT_STARTED: readonly (readonly [what: string, row: StuckRow])[] = [
   [
@@ -196,6 +198,31 @@ const REFUSED: readonly (readonly [what: string, row: StuckRow])[] = [
     },
   ],
   [
+    "its reason comes after a lot of words",
+    {
+      state: {
+        funnelOutput: { stderr: `${"noise\n".repeat(5000)}listener already exists\n`, exitCode: 1 },
+      },
+      message: /port is taken/,
+    },
+  ],
+  [
+    "it fails while somebody has to agree",
+    {
+      state: { funnelOutput: { stdout: CONSENT_PAGE, stderr: "unexpected EOF\n", exitCode: 1 } },
+      message: /^Tailscale says: unexpected EOF$/,
+      hint: /by hand/,
+    },
+  ],
+  [
+    "it only warns, and somebody has to agree",
+    {
+      state: { warning: WARNING, funnelOutput: { stdout: CONSENT_PAGE, exitCode: 1 } },
+      message: /has to agree/,
+      hint: /^visit https:\/\/login\.tailscale\.com\/f\/funnel\?node=nStandIn$/,
+    },
+  ],
+  [
     "a reason that nobody knows",
     {
       state: { funnelOutput: { stderr: "the moon is full\nand more\n", exitCode: 1 } },
@@ -288,8 +315,7 @@ describe.concurrent("Funnel", () => {
     });
 
     test("run() goes on in spite of a warning about versions on stderr", async () => {
-      const warning = 'Warning: client version "1.98.0" != tailscaled server version "1.102.3"';
-      await using world = setUp({ state: { warning } });
+      await using world = setUp({ state: { warning: WARNING } });
 
       await world.reaches({ kind: "up" });
 
@@ -325,7 +351,7 @@ describe.concurrent("Funnel", () => {
       expect(world.tailscale.funnels()).toHaveLength(1);
     });
 
-    test.fails("onUrl tells an address once, not at each look", async () => {
+    test("onUrl tells an address once, not at each look", async () => {
       await using world = setUp();
       await world.reaches({ kind: "up" });
 
@@ -334,7 +360,7 @@ describe.concurrent("Funnel", () => {
       expect(world.urls).toEqual([URL_443]);
     });
 
-    test.fails("run() announces no address while the node has no name", async () => {
+    test("run() announces no address while the node has no name", async () => {
       await using world = setUp({ state: { dnsName: "" } });
 
       await until(() => expect(world.states).not.toEqual([]));
@@ -375,13 +401,12 @@ describe.concurrent("Funnel", () => {
       expect(world.tailscale.sessions()).toEqual([]);
     });
 
-    test("what a person has to do is looked for each 15 s at most, at least each minute", async () => {
+    test("what a person has to do is looked for each 15 s, however long it takes", async () => {
       await using world = setUp({ state: { backendState: "Stopped" } });
 
-      await world.waitsOften(6);
+      await world.waitsOften(8);
 
-      expect(Math.min(...world.clock.sleeps)).toBeGreaterThanOrEqual(STUCK_PAUSE);
-      expect(Math.max(...world.clock.sleeps)).toBeLessThanOrEqual(MINUTE);
+      expect(new Set(world.clock.sleeps)).toEqual(new Set([STUCK_PAUSE]));
     });
 
     test("a node that is starting is looked at after a second, then less often", async () => {
@@ -424,7 +449,7 @@ describe.concurrent("Funnel", () => {
       expect(world.states).toHaveLength(3);
     });
 
-    test.fails("a daemon that is down is told so on macOS too", async () => {
+    test("a daemon that is down is told so on macOS too", async () => {
       const noDaemonText = "failed to connect to local Tailscale service; is Tailscale running?";
       await using world = setUp({ state: { isDaemonUp: false, noDaemonText } });
 
@@ -433,7 +458,7 @@ describe.concurrent("Funnel", () => {
       expect(world.states[0]?.message).toBe("The Tailscale daemon does not run");
     });
 
-    test.fails("a status that fails with its reason on stdout shows that reason", async () => {
+    test("a status that fails with its reason on stdout shows that reason", async () => {
       const statusOutput = { stdout: "The Tailscale GUI failed to start: no session\n", exitCode: 1 };
       await using world = setUp({ state: { statusOutput } });
 
@@ -442,7 +467,7 @@ describe.concurrent("Funnel", () => {
       expect(world.states[0]?.message).toContain("The Tailscale GUI failed to start");
     });
 
-    test.fails("a login that is asked for is not called consent to Funnel", async () => {
+    test("a login that is asked for is not called consent to Funnel", async () => {
       const stderr = `Logged out.\nLog in at: ${AUTH_URL}\n`;
       await using world = setUp({ state: { funnelOutput: { stderr, exitCode: 1 } } });
 
@@ -454,7 +479,7 @@ describe.concurrent("Funnel", () => {
       });
     });
 
-    test.fails("a port that Funnel could have only together with 443 is not recommended", async () => {
+    test("a port that Funnel could have only together with 443 is not recommended", async () => {
       await using world = setUp({ state: { ports: "8443" } });
 
       await world.reaches({ kind: "stuck" });
@@ -511,7 +536,7 @@ describe.concurrent("Funnel", () => {
       expect(Tailscale.find(undefined, `.::relative:${first.folder}:${second.folder}`)).toBe(second.bin);
     });
 
-    test.fails("find() does not take a folder for the command", async () => {
+    test("find() does not take a folder for the command", async () => {
       await using tailscale = new StandInTailscale();
       const sources = join(tailscale.folder, "src");
       mkdirSync(join(sources, "tailscale"), { recursive: true });
@@ -519,10 +544,11 @@ describe.concurrent("Funnel", () => {
       expect(Tailscale.find(undefined, `${sources}:${tailscale.folder}`)).toBe(tailscale.bin);
     });
 
-    test.fails("find() looks for a bare name in the PATH", async () => {
+    test("find() looks for a bare name in the PATH", async () => {
       await using tailscale = new StandInTailscale();
 
       expect(Tailscale.find("tailscale", tailscale.path)).toBe(tailscale.bin);
+      expect(Tailscale.find("tailscale", "/nowhere")).toBeUndefined();
     });
   });
 
@@ -545,6 +571,17 @@ describe.concurrent("Funnel", () => {
       await world.reaches({ kind: "up", url: URL_443 });
     });
 
+    test("run() does not say that it is up while the tailnet does not allow Funnel, then uses it", async () => {
+      await using world = setUp({ state: { background: serveConfig(), hasFunnel: false, ports: null } });
+
+      await world.reaches({ kind: "stuck", hint: "allow it: https://tailscale.com/s/no-funnel" });
+      expect(world.urls).toEqual([]);
+      world.tailscale.set(AGREED);
+      await world.reaches({ kind: "up" });
+
+      expect(world.tailscale.funnels()).toEqual([]);
+    });
+
     test("run() publishes it itself when it is gone", async () => {
       await using world = setUp({ state: { background: serveConfig() } });
       await world.reaches({ kind: "up" });
@@ -562,7 +599,7 @@ describe.concurrent("Funnel", () => {
       await world.reaches(CONSENT);
       const asked = world.clock.sleeps.length;
       // More looks than fit into the time in which it must be up otherwise.
-      await until(() => expect(world.clock.sleeps.length).toBeGreaterThan(asked + 30));
+      await until(() => expect(world.clock.sleeps.length).toBeGreaterThan(asked + 5));
       expect(world.tailscale.funnels()).toHaveLength(1);
 
       world.tailscale.set(AGREED);
@@ -591,7 +628,7 @@ describe.concurrent("Funnel", () => {
       await world.reaches({ kind: "up", url: URL_443 });
     });
 
-    test.fails("while somebody is waited for, Tailscale is not asked several times a second", async () => {
+    test("while somebody is waited for, Tailscale is not asked several times a second", async () => {
       await using world = setUp({ state: { ...NOT_AGREED, consent: "wait" } });
       await world.reaches(CONSENT);
       const from = world.clock.sleeps.length;
@@ -601,7 +638,7 @@ describe.concurrent("Funnel", () => {
       expect(Math.max(...world.clock.sleeps.slice(from))).toBeGreaterThanOrEqual(2 * SECOND);
     });
 
-    test.fails("what fails after somebody agreed is not called consent", async () => {
+    test("what fails after somebody agreed is not called consent", async () => {
       await using world = setUp({ state: { ...NOT_AGREED, consent: "wait" } });
       await world.reaches(CONSENT);
 

@@ -51,6 +51,28 @@ describe("readNodeState", () => {
   });
 
   test.each([
+    [{ https: null, funnel: null }, true],
+    [{ https: null }, false],
+    [{}, false],
+    [null, undefined],
+    ["none", undefined],
+  ])("tells from the capabilities %j whether Funnel is allowed", (CapMap, hasFunnel) => {
+    const state = readNodeState(status({ Self: { DNSName: "a.ts.net.", CapMap } }), "", 0);
+
+    expect(state).toMatchObject({ kind: "running", hasFunnel });
+  });
+
+  test.each(["", ".", null])("takes a node whose name is %j for one that is starting", (DNSName) => {
+    expect(readNodeState(running(null, DNSName), "", 0).kind).toBe("starting");
+  });
+
+  test("shows a reason on stdout in spite of a warning on stderr", () => {
+    expect(readNodeState("GUI failed\n", WARNING, 1)).toMatchObject({
+      message: "Tailscale says: GUI failed",
+    });
+  });
+
+  test.each([
     ["NoState", "starting", /starting/],
     ["Starting", "starting", /starting/],
     ["NeedsLogin", "stuck", /logged out/],
@@ -82,7 +104,7 @@ describe("readNodeState", () => {
   test.each([
     ["nothing", "", "", 0, /: nothing$/],
     ["text", "GUI failed to start\nmore", "", 0, /: GUI failed to start$/],
-    ["text on stderr", "", "odd\n", 0, /: odd$/],
+    ["text on stderr", "", `${WARNING}odd\n`, 0, /: odd$/],
     ["no object", "[]", "", 0, /no status/],
     ["null", "null", "", 0, /no status/],
     ["an object without a state", "{}", "", 0, /no status/],
@@ -334,15 +356,21 @@ describe("readComplaint", () => {
     });
   });
 
+  test("takes the first output that says something", () => {
+    expect(readComplaint(WARNING, "", "the moon is full", "more").message).toBe(
+      "Tailscale says: the moon is full",
+    );
+  });
+
   test("tells what is said after a warning about versions", () => {
     expect(readComplaint(`${WARNING}Tailscale is stopped.\n`).message).toBe("Tailscale is stopped");
   });
 
-  test.fails("shows what nobody knows instead of a warning about versions before it", () => {
+  test("shows what nobody knows instead of a warning about versions before it", () => {
     expect(readComplaint(`${WARNING}unexpected EOF\n`).message).toBe("Tailscale says: unexpected EOF");
   });
 
-  test.fails("tells that the daemon does not run, as it is said on macOS", () => {
+  test("tells that the daemon does not run, as it is said on macOS", () => {
     const said = "failed to connect to local Tailscale service; is Tailscale running?";
 
     expect(readComplaint(said).message).toBe("The Tailscale daemon does not run");
@@ -375,6 +403,7 @@ describe("readConsentUrl", () => {
     "https://tailscale.com/s/https",
     "http://login.tailscale.com/f/x",
     "https://login.tailscale.com.example/f/x",
+    "To enable, visit:\n\n         https://login.tailscale.com/f/x\n\nSuccess.\n",
   ])("finds none in %j", (said) => {
     expect(readConsentUrl(said)).toBeUndefined();
   });

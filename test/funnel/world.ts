@@ -62,6 +62,8 @@ export interface Setup {
   readonly remembered?: string;
   readonly tailscale?: StandInTailscale;
   readonly onSetFact?: () => void;
+  /** Whether we may end processes that are no children of ours. */
+  readonly canKill?: boolean;
   /** How many times shorter long sleeps are. */
   readonly speed?: number;
 }
@@ -74,6 +76,7 @@ export function setUp({
   remembered,
   tailscale: given,
   onSetFact,
+  canKill = true,
   speed = 200,
 }: Setup = {}) {
   const stack = new AsyncDisposableStack();
@@ -83,7 +86,7 @@ export function setUp({
   const log = pino({ level: "info" }, { write: (line: string) => logged.push(JSON.parse(line)) });
   const states: FunnelState[] = [];
   const urls: string[] = [];
-  const killed: number[] = [];
+  const killed: { readonly pid: number; readonly how: string }[] = [];
   const remember = new Map(remembered === undefined ? [] : [[PROCESS_FACT, remembered]]);
   const facts = {
     get: (name: string) => {
@@ -99,9 +102,9 @@ export function setUp({
   const funnel = new Funnel(
     {
       facts,
-      kill: (pid) => {
-        killed.push(pid);
-        process.kill(pid, "SIGTERM");
+      kill: (pid, how) => {
+        killed.push({ pid, how });
+        if (canKill) process.kill(pid, how);
       },
       clock,
       log,
@@ -179,7 +182,7 @@ interface Mapping {
 
 /** A record of a process, as it is remembered. */
 export const record = (pid: number | undefined, args: readonly string[] = ARGS) =>
-  JSON.stringify({ pid, args: ["funnel", ...args] });
+  JSON.stringify({ pid, command: ["tailscale", "funnel", ...args] });
 
 export function serveConfig({
   port = 443,

@@ -3,8 +3,8 @@ import { expect, test } from "vitest";
 import { WebSocketServer } from "ws";
 import { OpenClawGateway } from "../../src/gateway/openclaw.ts";
 import { silentLog } from "../../src/log.ts";
-
-const NOW = 1_800_000_000_000;
+import { TestClock } from "../clock.ts";
+import { inbound } from "../inbound.ts";
 
 /** A gateway that says for ever that the run is under way, and never waits. */
 async function serveInFlight() {
@@ -39,16 +39,8 @@ async function serveInFlight() {
 
 test("P10: a gateway that says in_flight for ever is asked with pauses in between", async () => {
   const server = await serveInFlight();
-  const pauses: number[] = [];
   const stop = new AbortController();
-  const clock = {
-    now: () => NOW,
-    sleep: async (ms: number, signal: AbortSignal) => {
-      signal.throwIfAborted();
-      pauses.push(ms);
-      if (pauses.length === 5) stop.abort(new Error("seen enough"));
-    },
-  };
+  const clock = new TestClock();
   const gateway = new OpenClawGateway(
     { url: server.url, token: undefined, scopes: ["operator.read", "operator.write"], turnTimeoutMs: 60_000 },
     {
@@ -61,24 +53,18 @@ test("P10: a gateway that says in_flight for ever is asked with pauses in betwee
     },
   );
   const running = gateway.run(stop.signal);
-  const message = {
-    wamid: "wamid.A",
-    phoneNumberId: "1",
-    from: { phone: "15550100001" },
-    kind: "text",
-    text: "hi",
-    sentAt: NOW,
-  };
 
   const asking = gateway.ask(
-    { message, role: "member", session: "main", replayed: false },
+    { message: inbound(), role: "member", session: "main", replayed: false },
     () => {},
     stop.signal,
   );
+  for (let pauses = 1; pauses < 5; pauses++) await clock.step();
+  stop.abort(new Error("seen enough"));
   await expect(asking).rejects.toThrow("seen enough");
   await running;
   server.close();
 
   expect(server.methods.filter((method) => method === "agent")).toHaveLength(5);
-  expect(Math.min(...pauses)).toBeGreaterThanOrEqual(250);
+  expect(Math.min(...clock.sleeps)).toBeGreaterThanOrEqual(250);
 });

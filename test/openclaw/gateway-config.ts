@@ -1,11 +1,10 @@
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
 import { delimiter, join } from "node:path";
 
 import { z } from "zod";
 
+import { freePort } from "../free-port.ts";
 import type { Model } from "./model.ts";
 import { NODE_BIN_DIR } from "./version.ts";
 
@@ -38,7 +37,7 @@ export async function prepareConfig(dir: string, options: ConfigOptions): Promis
     const { gateway } = StoredConfig.parse(JSON.parse(readFileSync(file, "utf8")));
     return { port: gateway.port, token: gateway.auth.token };
   }
-  const port = options.port ?? (await findFreePort());
+  const port = options.port ?? (await freePort());
   const token = options.token ?? randomBytes(16).toString("hex");
   const config = merge(defaultConfig(dir, { port, token }, options.model.url), {
     ...options.extraConfig,
@@ -69,15 +68,6 @@ export function logFile(dir: string): string {
 
 export function configFile(dir: string): string {
   return join(dir, "openclaw.json");
-}
-
-async function findFreePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 function defaultConfig(dir: string, { port, token }: Endpoint, modelUrl: string): JsonObject {

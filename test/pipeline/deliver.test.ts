@@ -7,37 +7,11 @@ import { Deliverer } from "../../src/pipeline/deliver.ts";
 import type { Claim, Outbox, Outgoing, Sender, SendOutcome, Sighting } from "../../src/pipeline/outbox.ts";
 import { Lanes } from "../../src/pipeline/lanes.ts";
 import { Store } from "../../src/store/store.ts";
+import { TestClock } from "../clock.ts";
+import { ANN, NOW } from "../inbound.ts";
 
-const NOW = 1_800_000_000_000;
 const SETTLE = 20_000;
-const ANN = "15550100001";
 const BOB = "15550100002";
-
-class FakeClock {
-  time = NOW;
-  readonly sleeping: (() => void)[] = [];
-
-  now(): number {
-    return this.time;
-  }
-
-  async sleep(_ms: number, signal: AbortSignal): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    signal.addEventListener("abort", () => reject(new Error("aborted")));
-    this.sleeping.push(resolve);
-    return promise;
-  }
-
-  /** Lets everything happen that needs no time but the disk's: each write waits for those before it. */
-  settled: () => Promise<void> = async () => {};
-
-  /** Moves on and wakes whoever sleeps. */
-  async advance(ms: number): Promise<void> {
-    this.time += ms;
-    for (const wake of this.sleeping.splice(0)) wake();
-    await this.settled();
-  }
-}
 
 const accepted = (wamid: string): SendOutcome => ({ kind: "accepted", wamid });
 
@@ -47,9 +21,9 @@ class ScriptedSender implements Sender {
   readonly looks: { readonly text: string; readonly sinceMs: number; readonly at: number }[] = [];
   script: (SendOutcome | Promise<SendOutcome>)[] = [];
   sightings: Sighting[] = [];
-  readonly #clock: FakeClock;
+  readonly #clock: TestClock;
 
-  constructor(clock: FakeClock) {
+  constructor(clock: TestClock) {
     this.#clock = clock;
   }
 
@@ -71,13 +45,7 @@ class ScriptedSender implements Sender {
 function setUp({ wrap = (outbox) => outbox }: { wrap?: (outbox: Outbox) => Outbox } = {}) {
   const folder = mkdtempSync(join(tmpdir(), "wa-deliver-test-"));
   const store = Store.open(folder);
-  const clock = new FakeClock();
-  clock.settled = async () => {
-    for (let turns = 0; turns < 8; turns++) {
-      await new Promise((resolve) => setImmediate(resolve));
-      await store.facts.set("barrier", "", 0);
-    }
-  };
+  const clock = new TestClock();
   const sender = new ScriptedSender(clock);
   const lanes = new Lanes(8);
   const stop = new AbortController();
@@ -104,6 +72,13 @@ function setUp({ wrap = (outbox) => outbox }: { wrap?: (outbox: Outbox) => Outbo
         clock.now(),
       ),
     states: () => store.outbox.list({ all: true, limit: 100 }).map(({ state }) => state),
+    /** Lets everything happen that needs no time but the disk's: each write waits for those before it. */
+    settled: async () => {
+      for (let turns = 0; turns < 8; turns++) {
+        await new Promise((resolve) => setImmediate(resolve));
+        await store.facts.set("barrier", "", 0);
+      }
+    },
     [Symbol.dispose]() {
       stop.abort();
       store[Symbol.dispose]();
@@ -136,7 +111,7 @@ describe("accepted and refused", () => {
     sender.script = [gate.promise];
 
     const draining = deliverer.drain(ANN);
-    await world.clock.settled();
+    await world.settled();
     expect(sender.texts).toEqual(["1"]);
     gate.resolve(accepted("wamid.O1"));
     await draining;
@@ -155,11 +130,11 @@ describe("accepted and refused", () => {
 
     deliverer.wake(ANN);
     deliverer.wake(BOB);
-    await world.clock.settled();
+    await world.settled();
 
     expect(sender.texts).toEqual(["slow", "quick"]);
     gate.resolve(accepted("wamid.O1"));
-    await world.clock.settled();
+    await world.settled();
   });
 
   test("P7: accepted keeps the wamid, so that it is known", async () => {
@@ -208,10 +183,10 @@ describe("later", () => {
 
     await deliverer.drain(ANN);
     await deliverer.drain(BOB);
-    clock.time += 5999;
+    clock.advance(5999);
     await deliverer.drain(ANN);
     expect(sender.texts).toEqual(["1", "b"]);
-    clock.time += 1;
+    clock.advance(1);
     await deliverer.drain(ANN);
 
     expect(sender.texts).toEqual(["1", "b", "1", "2"]);
@@ -225,11 +200,11 @@ describe("later", () => {
     sender.script = [later("all", 60_000)];
 
     await deliverer.drain(ANN);
-    clock.time += 59_999;
+    clock.advance(59_999);
     await deliverer.drain(BOB);
     await deliverer.drain(ANN);
     expect(sender.texts).toEqual(["1"]);
-    clock.time += 1;
+    clock.advance(1);
     await deliverer.drain(BOB);
     await deliverer.drain(ANN);
 
@@ -246,11 +221,11 @@ describe("later", () => {
     sender.script = [slow.promise, later("all", 60_000)];
 
     const first = deliverer.drain(ANN);
-    await world.clock.settled();
+    await world.settled();
     await deliverer.drain(BOB);
     slow.resolve(later("all", 1000));
     await first;
-    clock.time += 2000;
+    clock.advance(2000);
     await deliverer.drain("15550100003");
 
     expect(sender.texts).toEqual(["1", "b"]);
@@ -280,8 +255,8 @@ describe("later", () => {
 
     for (let tries = 0; tries < 14; tries++) {
       await deliverer.drain(ANN);
-      waits.push((outbox.get(id)?.due_at ?? 0) - clock.time);
-      clock.time += waits.at(-1) ?? 0;
+      waits.push((outbox.get(id)?.due_at ?? 0) - clock.now());
+      clock.advance(waits.at(-1) ?? 0);
     }
 
     expect(waits[0]).toBeGreaterThanOrEqual(500);
@@ -295,7 +270,7 @@ describe("later", () => {
     using world = setUp();
     const { deliverer, sender, clock, states } = world;
     await world.queue(ANN, "1");
-    clock.time += 86_400_001;
+    clock.advance(86_400_001);
     sender.script = [later("all", 1000)];
 
     await deliverer.drain(ANN);
@@ -317,7 +292,7 @@ describe("blocked", () => {
       await deliverer.drain(ANN);
       await deliverer.drain(BOB);
       expect(states()).toEqual(["queued", "queued", "queued"]);
-      clock.time += 600_000;
+      clock.advance(600_000);
     }
     expect(sender.texts).toEqual(["1", "1", "1"]);
     await deliverer.drain(ANN);
@@ -336,10 +311,10 @@ describe("blocked", () => {
     sender.script = [blocked];
 
     await deliverer.drain(ANN);
-    clock.time += 14_999;
+    clock.advance(14_999);
     await deliverer.drain(ANN);
     expect(sender.texts).toHaveLength(1);
-    clock.time += 15_001;
+    clock.advance(15_001);
     await deliverer.drain(ANN);
 
     expect(sender.texts).toHaveLength(2);
@@ -352,7 +327,7 @@ describe("blocked", () => {
     sender.script = [blocked, accepted("wamid.O1"), blocked];
 
     await deliverer.drain(ANN);
-    clock.time += 600_000;
+    clock.advance(600_000);
     await deliverer.drain(ANN);
 
     expect(logged.filter(({ level }) => Number(level) >= 50)).toHaveLength(2);
@@ -366,7 +341,7 @@ describe("blocked", () => {
     sender.script = [blocked, { kind: "refused", error: "undeliverable" }, blocked];
 
     await deliverer.drain(ANN);
-    clock.time += 600_000;
+    clock.advance(600_000);
     await deliverer.drain(ANN);
 
     expect(logged.filter(({ msg }) => String(msg).includes("sending stopped"))).toHaveLength(2);
@@ -376,7 +351,7 @@ describe("blocked", () => {
 describe("unknown", () => {
   /** Looks again and again until the time is over. */
   async function watch(world: ReturnType<typeof setUp>, contact: string, ms: number): Promise<void> {
-    for (const end = world.clock.time + ms; world.clock.time < end; world.clock.time += 500)
+    for (const end = world.clock.now() + ms; world.clock.now() < end; world.clock.advance(500))
       await world.deliverer.drain(contact);
   }
 
@@ -474,7 +449,7 @@ describe("unknown", () => {
 
     await deliverer.drain(ANN);
     for (let hours = 0; hours < 72; hours++) {
-      clock.time += 3_600_000;
+      clock.advance(3_600_000);
       if (hours === 70) await world.queue(ANN, "2");
       await deliverer.drain(ANN);
     }
@@ -482,7 +457,7 @@ describe("unknown", () => {
     expect(sender.texts).toEqual(["1", "2"]);
   });
 
-  test("P8: what the last process was sending is looked up, not sent again", async () => {
+  test("P7, P8: what the last process was sending is looked up, not sent again", async () => {
     using world = setUp();
     const { sender, outbox } = world;
     const [id = 0] = await world.queue(ANN, "1");
@@ -490,7 +465,7 @@ describe("unknown", () => {
     sender.sightings = [{ kind: "found", wamid: "wamid.FOUND" }];
 
     await outbox.recover("daemon", NOW + 5000);
-    world.clock.time += 5000;
+    world.clock.advance(5000);
     await world.deliverer.drain(ANN);
 
     expect(sender.sent).toEqual([]);
@@ -506,9 +481,13 @@ describe("run()", () => {
 
     const running = deliverer.run();
     await world.queue(ANN, "1");
-    await clock.advance(1000);
+    clock.advance(1000);
+    await world.settled();
     expect(sender.texts).toEqual(["1"]);
-    for (let seconds = 0; seconds < 4; seconds++) await clock.advance(1000);
+    for (let seconds = 0; seconds < 4; seconds++) {
+      clock.advance(1000);
+      await world.settled();
+    }
     expect(sender.texts).toEqual(["1", "1"]);
     stop.abort();
 
@@ -521,7 +500,7 @@ describe("run()", () => {
     await world.queue(ANN, "1", "2", "3");
 
     for (let times = 0; times < 20; times++) deliverer.wake(ANN);
-    await world.clock.settled();
+    await world.settled();
 
     expect(sender.texts).toEqual(["1", "2", "3"]);
   });
@@ -542,7 +521,7 @@ describe("run()", () => {
     expect(states()).toEqual(["accepted", "queued"]);
   });
 
-  test("P8: run() outlives a fault of the store", async () => {
+  test("run() outlives a fault of the store", async () => {
     const faults = [new Error("disk I/O error")];
     using world = setUp({
       wrap: (outbox) => ({
@@ -565,8 +544,9 @@ describe("run()", () => {
       () => "stopped",
       () => "died",
     );
-    await world.clock.settled();
-    await world.clock.advance(1000);
+    await world.settled();
+    world.clock.advance(1000);
+    await world.settled();
     world.stop.abort();
 
     expect(await running).toBe("stopped");
@@ -595,7 +575,7 @@ describe("run()", () => {
     sender.sightings = [{ kind: "found", wamid: "wamid.FOUND" }];
 
     await deliverer.drain(ANN);
-    clock.time += 120_000;
+    clock.advance(120_000);
     await deliverer.drain(ANN);
 
     expect(sender.texts).toEqual(["1"]);
@@ -609,7 +589,7 @@ describe("run()", () => {
 
     await deliverer.drain(ANN);
     expect(sender.sent).toHaveLength(45);
-    clock.time += 6000;
+    clock.advance(6000);
     await deliverer.drain(ANN);
 
     expect(sender.sent).toHaveLength(46);

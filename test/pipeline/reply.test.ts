@@ -154,7 +154,7 @@ describe("hostile answers", () => {
     expect((await toMessages(visibleText(answer))).every(isSilent)).toBe(true);
   });
 
-  test("P8: 360 kB of tokens are done at once", () => {
+  test("P10: 360 kB of tokens are done at once", () => {
     const startedAt = performance.now();
     visibleText(`${"NO_REPLY\n".repeat(40_000)}x`);
 

@@ -1,25 +1,10 @@
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { EchoGateway, type EchoOptions } from "../../src/sandbox/gateway.ts";
-import { StandInKapso, type SentText, type StandInOptions } from "../../src/sandbox/kapso.ts";
+import { EchoGateway } from "../../src/sandbox/gateway.ts";
+import type { SentText, StandInKapso } from "../../src/sandbox/kapso.ts";
 import { Daemon, pause, until } from "./daemon.ts";
-
-interface Setup {
-  readonly echo?: EchoOptions;
-  readonly standIn?: StandInOptions;
-  readonly env?: Readonly<Record<string, string>>;
-}
-
-async function setUp({ echo, standIn, env }: Setup = {}) {
-  const stack = new AsyncDisposableStack();
-  const kapso = stack.use(await StandInKapso.start(standIn));
-  const gateway = stack.use(await EchoGateway.start({ reply: ({ message }) => `re ${message}`, ...echo }));
-  const daemon = stack.use(new Daemon({ kapso, gateway, ...(env && { env }) }));
-  return { kapso, gateway, daemon, [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose]() };
-}
-
-const person = (index: number) => `1555010${String(index).padStart(4, "0")}`;
+import { createWorld, person } from "./world.ts";
 
 /** `count` messages of `people` persons, taking turns; texts tell who and which. */
 function burst(kapso: StandInKapso, count: number, people: number): string[] {
@@ -52,7 +37,7 @@ function expectEachOnce(sent: readonly SentText[], texts: readonly string[]): vo
 // Side by side: nearly all of the time is waiting.
 describe.concurrent("wa-poller", { timeout: 120_000 }, () => {
   test("P1, P3: 1,000 messages that waited at the start are all answered, in order for each sender", async () => {
-    await using world = await setUp();
+    await using world = await createWorld();
     const { kapso, daemon } = world;
     const texts = burst(kapso, 1000, 40);
 
@@ -65,7 +50,7 @@ describe.concurrent("wa-poller", { timeout: 120_000 }, () => {
   });
 
   test("P1, P2: kill -9 at 20 random instants of a burst of 800 loses nothing and answers nothing twice", async () => {
-    await using world = await setUp();
+    await using world = await createWorld();
     const { kapso, daemon } = world;
     const texts = burst(kapso, 800, 25);
     // Slow enough that the burst outlasts 20 lives.
@@ -92,7 +77,7 @@ describe.concurrent("wa-poller", { timeout: 120_000 }, () => {
   }, 120_000);
 
   test("P8: a gateway that is absent at the start and down while messages arrive: all are answered afterwards", async () => {
-    await using world = await setUp({ env: { WA_LOG_LEVEL: "debug" } });
+    await using world = await createWorld({ env: { WA_LOG_LEVEL: "debug" } });
     const { kapso, daemon, gateway } = world;
     const port = Number(new URL(gateway.url).port);
     await gateway[Symbol.asyncDispose]();
@@ -112,7 +97,7 @@ describe.concurrent("wa-poller", { timeout: 120_000 }, () => {
   });
 
   test("P2, P5: a connection that breaks in mid-turn finds each answer again and asks nothing twice", async () => {
-    await using world = await setUp({
+    await using world = await createWorld({
       echo: {
         reply: async ({ message }) => {
           await pause(100);
@@ -135,7 +120,7 @@ describe.concurrent("wa-poller", { timeout: 120_000 }, () => {
   });
 
   test("P7: sends answered 500, 429 or not at all, before or after they took effect: every answer arrives exactly once", async () => {
-    await using world = await setUp();
+    await using world = await createWorld();
     const { kapso, daemon } = world;
     let sends = 0;
     kapso.fault = ({ kind }) => {
@@ -162,7 +147,7 @@ describe.concurrent("wa-poller", { timeout: 120_000 }, () => {
   }, 90_000);
 
   test("P8: SIGTERM at any moment ends it within the deadline with code 0, and the next start goes on", async () => {
-    await using world = await setUp();
+    await using world = await createWorld();
     const { kapso, daemon } = world;
     const texts = burst(kapso, 300, 20);
 
@@ -183,7 +168,7 @@ describe.concurrent("wa-poller", { timeout: 120_000 }, () => {
 
   test("P6, P8: SIGTERM while an agent works and while the gateway is down: no error reaches anybody", async () => {
     const turn = Promise.withResolvers<void>();
-    await using world = await setUp({
+    await using world = await createWorld({
       echo: {
         reply: async ({ message }) => {
           await turn.promise;
@@ -215,7 +200,7 @@ describe.concurrent("wa-poller", { timeout: 120_000 }, () => {
   }, 60_000);
 
   test("P5: 50 senders at once, each answer reaches its own sender", async () => {
-    await using world = await setUp({
+    await using world = await createWorld({
       env: { WA_MAX_PARALLEL: "50" },
       echo: {
         reply: async ({ message, sessionKey }) => {
@@ -236,7 +221,7 @@ describe.concurrent("wa-poller", { timeout: 120_000 }, () => {
   });
 
   test("P4: nobody is on the allowlist: a stranger causes no turn, no receipt and no message", async () => {
-    await using world = await setUp({ env: { KAPSO_SECURITY_MODE: "allowlist" } });
+    await using world = await createWorld({ env: { KAPSO_SECURITY_MODE: "allowlist" } });
     const { kapso, daemon, gateway } = world;
     burst(kapso, 20, 2);
 
@@ -249,7 +234,7 @@ describe.concurrent("wa-poller", { timeout: 120_000 }, () => {
   });
 
   test("P4: an allowed number in another spelling is answered with its role, the others get one notice a day", async () => {
-    await using world = await setUp({
+    await using world = await createWorld({
       env: {
         KAPSO_SECURITY_MODE: "allowlist",
         KAPSO_ALLOWED_NUMBERS: "+1 (555) 010-0001",
@@ -285,7 +270,7 @@ describe.concurrent("wa-poller", { timeout: 120_000 }, () => {
     ["NO_REPLY", "NO_REPLY"],
     ["only a reasoning block", "<think>He wants me to say hi.\n\nI will not.</think>\n"],
   ])("P6: %s sends nothing", async (_name, answer) => {
-    await using world = await setUp({ echo: { reply: () => answer } });
+    await using world = await createWorld({ echo: { reply: () => answer } });
     const { kapso, daemon } = world;
     kapso.receive({ from: person(1), text: "hello" });
 
@@ -298,7 +283,7 @@ describe.concurrent("wa-poller", { timeout: 120_000 }, () => {
 
   test("toMessages() takes 20,000 characters of Japanese and emoji through as valid parts, in order", async () => {
     const answer = "日本語のとても長い返事です。👨‍👩‍👧‍👦🇯🇵👍🏽".repeat(600).slice(0, 20_000).toWellFormed();
-    await using world = await setUp({ echo: { reply: () => answer } });
+    await using world = await createWorld({ echo: { reply: () => answer } });
     const { kapso, daemon } = world;
     kapso.receive({ from: person(1), text: "tell me" });
 
@@ -316,7 +301,7 @@ describe.concurrent("wa-poller", { timeout: 120_000 }, () => {
   });
 
   test("other kinds of message reach the agent as one line, and none is answered with unsupported", async () => {
-    await using world = await setUp();
+    await using world = await createWorld();
     const { kapso, daemon, gateway } = world;
     const from = person(1);
     kapso.receive({
@@ -350,7 +335,7 @@ describe.concurrent("wa-poller", { timeout: 120_000 }, () => {
   });
 
   test("a malformed row is quarantined and reported once, and stops nothing", async () => {
-    await using world = await setUp();
+    await using world = await createWorld();
     const { kapso, daemon } = world;
     kapso.receiveRaw({
       id: "wamid.BAD",
@@ -364,13 +349,13 @@ describe.concurrent("wa-poller", { timeout: 120_000 }, () => {
 
     daemon.start();
     await until("an answer", () => kapso.sent.length === 1);
-    await until("a second poll", () => kapso.requests.filter(({ kind }) => kind === "list").length >= 3);
+    await until("a second poll", () => world.lists() >= 3);
 
     expect(daemon.log.split("kept in quarantine")).toHaveLength(2);
   });
 
   test("P9: neither key, token, text nor whole number is in the log, and state files are closed to others", async () => {
-    await using world = await setUp({
+    await using world = await createWorld({
       echo: { token: "gateway-secret" },
       env: { OPENCLAW_TOKEN: "gateway-secret" },
     });
@@ -390,7 +375,7 @@ describe.concurrent("wa-poller", { timeout: 120_000 }, () => {
   });
 
   test("a second daemon on the same state stops with a clear message, and the first goes on", async () => {
-    await using world = await setUp();
+    await using world = await createWorld();
     const { kapso, gateway, daemon } = world;
     daemon.start();
     await until("a poll", () => kapso.requests.length > 0);
@@ -409,7 +394,7 @@ describe.concurrent("wa-poller", { timeout: 120_000 }, () => {
   });
 
   test("a damaged state file is set aside loudly, and what had been dealt with is not answered again", async () => {
-    await using world = await setUp();
+    await using world = await createWorld();
     const { kapso, daemon } = world;
     kapso.receive({ from: person(1), text: "before", sentAt: Date.now() - 5000 });
     daemon.start();
@@ -417,9 +402,8 @@ describe.concurrent("wa-poller", { timeout: 120_000 }, () => {
     await pause(1100);
     await daemon.stop("SIGKILL");
     const state = join(daemon.folder, "state");
-    const { writeFileSync, rmSync } = await import("node:fs");
     for (const suffix of ["-wal", "-shm"]) rmSync(join(state, `relay.db${suffix}`), { force: true });
-    writeFileSync(join(state, "relay.db"), Buffer.concat([Buffer.alloc(5000, 7)]));
+    writeFileSync(join(state, "relay.db"), Buffer.alloc(5000, 7));
 
     daemon.start();
     await until("a fresh start", () => daemon.log.includes("was damaged"));
@@ -434,7 +418,7 @@ describe.concurrent("wa-poller", { timeout: 120_000 }, () => {
   });
 
   test("a configuration error ends it with code 3 and names the key and what it may be", async () => {
-    await using world = await setUp({ env: { KAPSO_MODE: "tailscael" } });
+    await using world = await createWorld({ env: { KAPSO_MODE: "tailscael" } });
     const { daemon } = world;
 
     daemon.start();

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { EchoGateway } from "../../src/sandbox/gateway.ts";
 import type { StandInKapso } from "../../src/sandbox/kapso.ts";
+import { accountEnv } from "../account.ts";
 
 const BIN = fileURLToPath(new URL("../../poller/bin.ts", import.meta.url));
 
@@ -30,9 +31,7 @@ export class Daemon implements AsyncDisposable {
     this.#env = {
       PATH: process.env["PATH"] ?? "",
       HOME: this.folder,
-      KAPSO_API_KEY: kapso.apiKey,
-      KAPSO_PHONE_NUMBER_ID: kapso.phoneNumberId,
-      KAPSO_BASE_URL: kapso.url,
+      ...accountEnv(kapso),
       KAPSO_STATE_DIR: join(this.folder, "state"),
       KAPSO_SECURITY_MODE: "open",
       KAPSO_RATE_LIMIT: "100000",

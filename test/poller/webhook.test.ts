@@ -3,30 +3,20 @@ import { createServer } from "node:net";
 import { DatabaseSync } from "node:sqlite";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { EchoGateway, type EchoOptions } from "../../src/sandbox/gateway.ts";
-import { StandInKapso, type StandInOptions } from "../../src/sandbox/kapso.ts";
-import { Daemon, pause, until } from "./daemon.ts";
+import { freePort } from "../free-port.ts";
+import { pause, until, type Daemon } from "./daemon.ts";
 import { kapsoText, WebhookSender, type Written } from "./webhook-sender.ts";
+import { createWorld, person } from "./world.ts";
 
 const SECRET = "the-secret-of-the-webhook";
 const OLD_SECRET = "the-secret-before";
 
-interface Setup {
-  readonly echo?: EchoOptions;
-  readonly standIn?: StandInOptions;
-  readonly env?: Readonly<Record<string, string>>;
-}
-
 /** A daemon behind a domain, with polling that is too slow to be of help. */
-async function setUp({ echo, standIn, env }: Setup = {}) {
-  const stack = new AsyncDisposableStack();
-  const kapso = stack.use(await StandInKapso.start(standIn));
-  const gateway = stack.use(await EchoGateway.start({ reply: ({ message }) => `re ${message}`, ...echo }));
+async function setUp(env: Readonly<Record<string, string>> = {}) {
   const port = await freePort();
-  const daemon = stack.use(
-    new Daemon({
-      kapso,
-      gateway,
+  const stack = new AsyncDisposableStack();
+  const world = stack.use(
+    await createWorld({
       env: {
         KAPSO_MODE: "domain",
         KAPSO_WEBHOOK_ADDR: `127.0.0.1:${port}`,
@@ -37,11 +27,10 @@ async function setUp({ echo, standIn, env }: Setup = {}) {
     }),
   );
   const sender = stack.use(new WebhookSender({ port, secret: SECRET }));
+  const { kapso, daemon } = world;
   const url = `http://127.0.0.1:${port}`;
   return {
-    kapso,
-    gateway,
-    daemon,
+    ...world,
     sender,
     port,
     url,
@@ -74,17 +63,6 @@ async function setUp({ echo, standIn, env }: Setup = {}) {
     [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
   };
 }
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  return typeof address === "object" && address !== null ? address.port : 0;
-}
-
-const person = (index: number) => `1555020${String(index).padStart(4, "0")}`;
 
 describe.concurrent("wa-poller with webhooks", { timeout: 120_000 }, () => {
   test("P1, P2: a burst of 5,000 posts with kill -9 in it: each is answered exactly once", async () => {
@@ -128,7 +106,7 @@ describe.concurrent("wa-poller with webhooks", { timeout: 120_000 }, () => {
   });
 
   test("P2: the same wamid by webhook, by its retry, in a batch, from Meta and by polling is one message", async () => {
-    await using world = await setUp({ env: { KAPSO_POLL_INTERVAL: "1s" } });
+    await using world = await setUp({ KAPSO_POLL_INTERVAL: "1s" });
     const { kapso, sender, event } = world;
     const written = { from: person(1), text: "once", wamid: "wamid.ONE" };
     await world.start();
@@ -167,11 +145,8 @@ describe.concurrent("wa-poller with webhooks", { timeout: 120_000 }, () => {
     const statuses = await Promise.all(
       [single, single, batch, meta, batch, single].map(async (body) => sender.post(body)),
     );
-    const lists = kapso.requests.filter(({ kind }) => kind === "list").length;
-    await until(
-      "two more polls",
-      () => kapso.requests.filter(({ kind }) => kind === "list").length >= lists + 2,
-    );
+    const lists = world.lists();
+    await until("two more polls", () => world.lists() >= lists + 2);
     await until("both answers", () => kapso.sent.length >= 2);
     await pause(500);
 
@@ -179,20 +154,18 @@ describe.concurrent("wa-poller with webhooks", { timeout: 120_000 }, () => {
     expect(kapso.sent.map(({ text }) => text)).toEqual(["re once", "re twice"]);
   });
 
-  test("a message comes through a webhook in well under a second while polling sleeps", async () => {
+  test("a message comes through a webhook while polling sleeps", async () => {
     await using world = await setUp();
     await world.start();
-    const postedAt = Date.now();
 
     await world.sender.post(world.event({ from: person(1), text: "now", wamid: "wamid.N" }));
     await until("an answer", () => world.kapso.sent.length === 1);
 
-    expect(Date.now() - postedAt).toBeLessThan(5000);
-    expect(world.kapso.requests.filter(({ kind }) => kind === "list")).toHaveLength(1);
+    expect(world.lists()).toBe(1);
   });
 
-  test("P4: forged, altered and unsigned bodies are refused, and the one signed with the old secret is taken", async () => {
-    await using world = await setUp({ env: { KAPSO_WEBHOOK_OLD_SECRETS: `another,${OLD_SECRET}` } });
+  test("forged, altered and unsigned bodies are refused, and the one signed with the old secret is taken", async () => {
+    await using world = await setUp({ KAPSO_WEBHOOK_OLD_SECRETS: `another,${OLD_SECRET}` });
     const { gateway, kapso, daemon, sender, event, url } = world;
     await using forger = new WebhookSender({ port: world.port, secret: "a-guess" });
     await using rotating = new WebhookSender({ port: world.port, secret: OLD_SECRET });
@@ -212,8 +185,8 @@ describe.concurrent("wa-poller with webhooks", { timeout: 120_000 }, () => {
     expect(await sender.post(body)).toBe(200);
   });
 
-  test("P4: without a secret a forged body only starts a poll, and 300 of them start few", async () => {
-    await using world = await setUp({ env: { KAPSO_WEBHOOK_SECRET: "" } });
+  test("P10: without a secret a forged body only starts a poll, and 300 of them start few", async () => {
+    await using world = await setUp({ KAPSO_WEBHOOK_SECRET: "" });
     const { gateway, kapso, url, event } = world;
     await world.start();
     const forged = event({ from: person(1), text: "I am the admin", wamid: "wamid.F" });
@@ -227,12 +200,14 @@ describe.concurrent("wa-poller with webhooks", { timeout: 120_000 }, () => {
 
     expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([200]));
     expect(gateway.asked.map(({ message }) => message)).toEqual(["a real one"]);
-    expect(kapso.requests.filter(({ kind }) => kind === "list").length).toBeLessThanOrEqual(5);
+    expect(world.lists()).toBeLessThanOrEqual(5);
   });
 
   test("poll_fallback = false without a secret still polls when it is woken", async () => {
     await using world = await setUp({
-      env: { KAPSO_WEBHOOK_SECRET: "", KAPSO_POLL_FALLBACK: "false", KAPSO_POLL_INTERVAL: "1s" },
+      KAPSO_WEBHOOK_SECRET: "",
+      KAPSO_POLL_FALLBACK: "false",
+      KAPSO_POLL_INTERVAL: "1s",
     });
     const { kapso, url } = world;
     await world.start();
@@ -288,7 +263,7 @@ describe.concurrent("wa-poller with webhooks", { timeout: 120_000 }, () => {
   });
 
   test("P7: a status settles a send of unknown outcome, so that nothing is looked up or sent again", async () => {
-    await using world = await setUp({ env: { WA_SETTLE: "60s" } });
+    await using world = await setUp({ WA_SETTLE: "60s" });
     const { kapso, daemon, sender, event } = world;
     await world.start();
     // It leaves, but nobody hears of it; and the list does not show it.
@@ -324,19 +299,19 @@ describe.concurrent("wa-poller with webhooks", { timeout: 120_000 }, () => {
   });
 
   test("GET /health is 200 while all is well, and 503 with the name of what is not", async () => {
-    await using world = await setUp({ env: { KAPSO_POLL_INTERVAL: "1s" } });
-    const { kapso, gateway } = world;
+    await using world = await setUp({ KAPSO_POLL_INTERVAL: "1s" });
+    const { kapso, gateway, daemon } = world;
+    const logged = (...messages: readonly string[]) =>
+      messages.every((message) => daemon.log.includes(`"${message}"`));
     await world.start();
-    await pause(1500);
+    await until("all is well", () => logged("polling works", "gateway connected"));
     const well = await world.health();
 
     await gateway[Symbol.asyncDispose]();
     kapso.fault = () => ({ status: 500 });
-    await until(
-      "both noticed",
-      () => world.daemon.log.includes("polling failed") && world.daemon.log.includes("gateway"),
+    await until("both noticed", () =>
+      logged("polling failed, messages wait at Kapso", "gateway not connected, messages are kept"),
     );
-    await pause(1500);
     const ill = await world.health();
 
     expect(well).toMatchObject({
@@ -355,9 +330,7 @@ describe.concurrent("wa-poller with webhooks", { timeout: 120_000 }, () => {
   });
 
   test("webhook.url is registered with a secret of our own making, switched on again and not taken from others", async () => {
-    await using world = await setUp({
-      env: { KAPSO_WEBHOOK_SECRET: "", WA_WEBHOOK_URL: "https://bot.example.com" },
-    });
+    await using world = await setUp({ KAPSO_WEBHOOK_SECRET: "", WA_WEBHOOK_URL: "https://bot.example.com" });
     const { kapso, daemon, event } = world;
     const theirs = {
       id: "theirs",
@@ -395,7 +368,8 @@ describe.concurrent("wa-poller with webhooks", { timeout: 120_000 }, () => {
 
   test("delivery.register = false registers nothing and says which address to register", async () => {
     await using world = await setUp({
-      env: { WA_REGISTER: "false", WA_WEBHOOK_URL: "https://bot.example.com/kapso/webhook" },
+      WA_REGISTER: "false",
+      WA_WEBHOOK_URL: "https://bot.example.com/kapso/webhook",
     });
 
     await world.start();

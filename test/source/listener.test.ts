@@ -5,22 +5,30 @@ import { pino } from "pino";
 import { describe, expect, test } from "vitest";
 import { StateError } from "../../src/errors.ts";
 import { silentLog } from "../../src/log.ts";
-import { LIMITS, Listener, type Limits, type Received, type Reply } from "../../src/source/listener.ts";
+import {
+  Listener,
+  LIMITS,
+  type Handler,
+  type Limits,
+  type WebAnswer,
+  type WebRequest,
+} from "../../src/source/listener.ts";
 
 const HOST = "127.0.0.1";
 const KB = 1024;
 const MB = 1024 * KB;
 
-type Handle = (request: Received) => Promise<Reply>;
+/** Paths that the tests ask for. */
+const PATHS = ["/", "/a%20b", "/good", "/bad", "/0", "/1", "/2", "/3"];
 
-const echo: Handle = async ({ method, path, body }) => ({
+const echo: Handler = async ({ method, path, body }) => ({
   status: 200,
   body: `${method} ${path} ${body.length}`,
 });
 
 interface Setup {
   readonly limits?: Partial<Limits>;
-  readonly handle?: Handle;
+  readonly handle?: Handler;
 }
 
 async function setUp({ limits = {}, handle = echo }: Setup = {}) {
@@ -29,7 +37,7 @@ async function setUp({ limits = {}, handle = echo }: Setup = {}) {
   const log = pino({ level: "info" }, { write: (line: string) => logged.push(JSON.parse(line)) });
   const listener = await Listener.open({ host: HOST, port: 0 }, { log, limits: { ...LIMITS, ...limits } });
   stack.use(listener);
-  const serving = listener.serve(handle);
+  const serving = listener.serve(PATHS, handle);
   const clients: Client[] = [];
   stack.defer(() => clients.forEach((client) => client.end()));
   return {
@@ -131,7 +139,7 @@ async function setUpApart(limits: Partial<Limits>) {
     import { LIMITS, Listener } from ${src("source/listener.ts")};
     const limits = { ...LIMITS, ...${JSON.stringify(limits)} };
     const listener = await Listener.open({ host: "${HOST}", port: 0 }, { log: silentLog, limits });
-    listener.serve(async ({ body }) => ({ status: 200, body: "length " + body.length }));
+    listener.serve(["/"], async ({ body }) => ({ status: 200, body: "length " + body.length }));
     process.on("message", async () => {
       gc();
       await new Promise((resolve) => setTimeout(resolve, 20));
@@ -169,7 +177,7 @@ async function setUpApart(limits: Partial<Limits>) {
 
 describe("Listener", () => {
   test("gives the request as it came, bytes and all, and answers as it is told", async () => {
-    const requests: Received[] = [];
+    const requests: WebRequest[] = [];
     await using world = await setUp({
       handle: async (request) => {
         requests.push(request);
@@ -213,19 +221,18 @@ describe("Listener", () => {
     expect(await client.until(/<.*>/)).toContain("<one two three>");
   });
 
-  test("says 503 before anybody serves, and again after he stopped", async () => {
+  test("says 404 where nobody ever served, and 503 after he stopped", async () => {
     await using listener = await Listener.open({ host: HOST, port: 0 }, { log: silentLog });
 
     const before = await ask(listener.port);
-    const serving = listener.serve(echo);
+    const serving = listener.serve(PATHS, echo);
     const during = await ask(listener.port);
     serving[Symbol.dispose]();
     const after = await ask(listener.port);
 
-    for (const { text } of [before, after]) {
-      expect(text).toMatch(/^HTTP\/1\.1 503 /);
-      expect(text).toMatch(/\r\nRetry-After: \d+\r\n/);
-    }
+    expect(before.text).toMatch(/^HTTP\/1\.1 404 /);
+    expect(after.text).toMatch(/^HTTP\/1\.1 503 /);
+    expect(after.text).toMatch(/\r\nRetry-After: \d+\r\n/);
     expect(during.text).toMatch(/^HTTP\/1\.1 200 /);
   });
 
@@ -245,19 +252,19 @@ describe("Listener", () => {
   test("a port that is free again is taken again at once", async () => {
     const first = await Listener.open({ host: HOST, port: 0 }, { log: silentLog });
     const { port } = first;
-    first.serve(echo);
+    first.serve(PATHS, echo);
     await ask(port);
     await first[Symbol.asyncDispose]();
 
     await using second = await Listener.open({ host: HOST, port }, { log: silentLog });
-    second.serve(echo);
+    second.serve(PATHS, echo);
 
     expect((await ask(port)).text).toContain("200 OK");
   });
 
   test("without a host it listens on every interface", async () => {
     await using listener = await Listener.open({ host: undefined, port: 0 }, { log: silentLog });
-    listener.serve(echo);
+    listener.serve(PATHS, echo);
 
     expect((await ask(listener.port)).text).toContain("200 OK");
   });
@@ -340,7 +347,7 @@ describe("Listener, too long a body", () => {
   });
 
   test("says 413 to a length, before any of it came", async () => {
-    const requests: Received[] = [];
+    const requests: WebRequest[] = [];
     await using world = await setUp({
       limits,
       handle: async (request) => {
@@ -497,7 +504,7 @@ describe("Listener, under pressure", () => {
   });
 
   test("P10: a connection whose answer is being made does not have to go", async () => {
-    const answer = Promise.withResolvers<Reply>();
+    const answer = Promise.withResolvers<WebAnswer>();
     await using world = await setUp({ limits: { maxConnections: 5 }, handle: () => answer.promise });
     const busy = await many(3, world.connect);
     for (const client of busy) client.write(post("hello"));
@@ -510,7 +517,7 @@ describe("Listener, under pressure", () => {
   });
 
   test("P10: when every connection is being answered, the newcomer goes", async () => {
-    const answer = Promise.withResolvers<Reply>();
+    const answer = Promise.withResolvers<WebAnswer>();
     await using world = await setUp({ limits: { maxConnections: 3 }, handle: () => answer.promise });
     const busy = await many(3, world.connect);
     for (const client of busy) client.write(post("hello"));
@@ -618,7 +625,7 @@ describe("Listener, under pressure", () => {
   });
 
   test("a client that leaves in the middle of a body is forgotten without a word", async () => {
-    const requests: Received[] = [];
+    const requests: WebRequest[] = [];
     await using world = await setUp({
       handle: async (request) => {
         requests.push(request);
@@ -640,7 +647,7 @@ describe("Listener, under pressure", () => {
   });
 
   test("a client that leaves before its answer is forgotten without a word", async () => {
-    const answer = Promise.withResolvers<Reply>();
+    const answer = Promise.withResolvers<WebAnswer>();
     const asked = Promise.withResolvers<void>();
     await using world = await setUp({
       handle: async () => {
@@ -698,7 +705,7 @@ describe.concurrent("Listener, its end", () => {
   });
 
   test("comes within about a second, with idle, slow and busy connections", async () => {
-    const world = await setUp({ handle: () => new Promise<Reply>(() => {}) });
+    const world = await setUp({ handle: () => new Promise<WebAnswer>(() => {}) });
     const clients = await many(20, world.connect);
     const bytes = ["", "POST /", unfinished(10), post("never answered")];
     clients.forEach((client, index) => client.write(bytes[index % bytes.length] ?? ""));

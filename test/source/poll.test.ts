@@ -10,49 +10,13 @@ import { PollSource, type PollState } from "../../src/source/poll.ts";
 import { Store } from "../../src/store/store.ts";
 import { CloudApi } from "../../src/whatsapp/client.ts";
 import { ApiConnection } from "../../src/whatsapp/connection.ts";
+import { accountOf } from "../account.ts";
+import { TestClock } from "../clock.ts";
+import { ANN } from "../inbound.ts";
 
-const ANN = "15550100001";
 const BOB = "15550100002";
 const SECOND = 1000;
 const MINUTE = 60_000;
-
-/** Real time, but a pause ends when the test says so. */
-class SteppedClock {
-  readonly sleeps: number[] = [];
-  /** How far the test has moved it ahead. */
-  aheadMs = 0;
-  #asleep = Promise.withResolvers<void>();
-  #wake: (() => void) | undefined;
-  #stopped = false;
-
-  now(): number {
-    return Date.now() + this.aheadMs;
-  }
-
-  async sleep(ms: number, signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted();
-    if (this.#stopped) throw new Error("stopped");
-    this.sleeps.push(ms);
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-    this.#wake = resolve;
-    this.#asleep.resolve();
-    await promise;
-  }
-
-  /** Resolves when the source has nothing to do but wait. */
-  async idle(): Promise<void> {
-    await this.#asleep.promise;
-  }
-
-  /** Ends the pause and waits for the next. */
-  async step(): Promise<void> {
-    await this.idle();
-    this.#asleep = Promise.withResolvers<void>();
-    this.#wake?.();
-    await this.idle();
-  }
-}
 
 interface Setup {
   /** Stands between the source and the store. */
@@ -66,14 +30,11 @@ async function setUp({ around = (accept) => accept, fetch }: Setup = {}) {
   const folder = mkdtempSync(join(tmpdir(), "wa-poll-test-"));
   stack.defer(() => rmSync(folder, { recursive: true, force: true }));
   const store = stack.use(Store.open(folder));
-  const clock = new SteppedClock();
+  const clock = new TestClock(Date.now);
   const logged: Record<string, unknown>[] = [];
   const log = pino({ level: "info" }, { write: (line: string) => logged.push(JSON.parse(line)) });
   const states: PollState[] = [];
-  const connection = new ApiConnection(
-    { apiKey: kapso.apiKey, phoneNumberId: kapso.phoneNumberId, baseUrl: kapso.url },
-    { fetch: fetch ?? stack.use(createFetch()), clock },
-  );
+  const connection = new ApiConnection(accountOf(kapso), { fetch: fetch ?? stack.use(createFetch()), clock });
   const api = new CloudApi(connection);
   const source = new PollSource(
     { api, cursors: store.facts, clock, log, onState: (state) => states.push(state) },
@@ -482,7 +443,7 @@ describe("failures", () => {
     expect(lists()).toBe(before + 1);
     expect((await world.texts()).at(-1)).toBe("new");
 
-    world.clock.aheadMs = 5 * MINUTE;
+    world.clock.advance(5 * MINUTE);
     await world.clock.step();
     expect((await world.texts()).at(-1)).toBe("late");
   });

@@ -1,12 +1,10 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
 import { describe, expect, test } from "vitest";
 import type { DeliveryState, DeliveryStatus } from "../../src/pipeline/outbox.ts";
-import { MIGRATIONS } from "../../src/store/schema.ts";
 import { Store } from "../../src/store/store.ts";
-import { ANN, inbound, NOW } from "../inbound.ts";
+import { ANN, NOW } from "../inbound.ts";
 
 function openStore() {
   const folder = mkdtempSync(join(tmpdir(), "wa-store-test-"));
@@ -156,40 +154,4 @@ describe("SqliteOutbox.note()", () => {
     ).toEqual([]);
     expect(world.store.outbox.get(id)).toMatchObject({ state: "sending", status: null });
   });
-});
-
-describe("SqliteInbox.coverage()", () => {
-  test("counts what only polling brought, and forgets it when the webhook comes after all", async () => {
-    using world = openStore();
-    const { inbox } = world.store;
-    await inbox.accept([inbound({ wamid: "1" }), inbound({ wamid: "2" })], "poll", NOW);
-    await inbox.accept([inbound({ wamid: "2" }), inbound({ wamid: "3" })], "webhook", NOW + 5);
-    await inbox.accept([inbound({ wamid: "3" })], "poll", NOW + 6);
-
-    expect(await inbox.coverage(NOW, NOW + 100, 0)).toEqual({ total: 3, missed: 1 });
-    await inbox.accept([inbound({ wamid: "1" })], "webhook", NOW + 50_000);
-
-    expect(await inbox.coverage(NOW, NOW + 100, 0)).toEqual({ total: 3, missed: 0 });
-    expect(await inbox.coverage(NOW, NOW + 100, NOW * 2)).toEqual({ total: 0, missed: 0 });
-    expect(inbox.lastBroughtAt("webhook")).toBe(NOW + 50_000);
-    expect(inbox.lastBroughtAt("poll")).toBe(NOW + 6);
-  });
-});
-
-test("P1: a state file of the schema before webhooks opens with all that it holds", () => {
-  const folder = mkdtempSync(join(tmpdir(), "wa-store-test-"));
-  const [first = ""] = MIGRATIONS;
-  const old = new DatabaseSync(join(folder, "relay.db"));
-  old.exec(`${first}; PRAGMA user_version = 1`);
-  old.exec(
-    `INSERT INTO inbox (phone_number_id, wamid, contact, phone, kind, text, sent_at, received_at, source, state)
-     VALUES ('100', 'wamid.A', '${ANN}', '${ANN}', 'text', 'waiting', ${NOW}, ${NOW}, 'poll', 'pending')`,
-  );
-  old.close();
-
-  using store = Store.open(folder);
-
-  expect(store.inbox.counts()).toEqual({ pending: 1 });
-  expect(store.inbox.lastBroughtAt("poll")).toBe(NOW);
-  rmSync(folder, { recursive: true, force: true });
 });

@@ -24,7 +24,9 @@ import { Device } from "../../src/gateway/device.ts";
 import type { Claim } from "../../src/pipeline/outbox.ts";
 import { Database } from "../../src/store/database.ts";
 import { DaemonLock } from "../../src/store/lock.ts";
+import { MIGRATIONS } from "../../src/store/schema.ts";
 import { Store } from "../../src/store/store.ts";
+import { makeWebhookSecret, readWebhookSecrets } from "../../src/store/webhook-secret.ts";
 import { ANN, inbound, NOW } from "../inbound.ts";
 
 const SECOND = 1000;
@@ -288,6 +290,22 @@ describe("inbox", () => {
 
     expect(inbox.quarantined()).toBe(2);
   });
+
+  test("coverage() counts what only polling brought, and forgets it when the webhook comes after all", async () => {
+    using world = openStore();
+    const { inbox } = world.store;
+    await inbox.accept([inbound({ wamid: "1" }), inbound({ wamid: "2" })], "poll", NOW);
+    await inbox.accept([inbound({ wamid: "2" }), inbound({ wamid: "3" })], "webhook", NOW + 5);
+    await inbox.accept([inbound({ wamid: "3" })], "poll", NOW + 6);
+
+    expect(await inbox.coverage(NOW, NOW + 100, 0)).toEqual({ total: 3, missed: 1 });
+    await inbox.accept([inbound({ wamid: "1" })], "webhook", NOW + 50_000);
+
+    expect(await inbox.coverage(NOW, NOW + 100, 0)).toEqual({ total: 3, missed: 0 });
+    expect(await inbox.coverage(NOW, NOW + 100, NOW * 2)).toEqual({ total: 0, missed: 0 });
+    expect(inbox.lastBroughtAt("webhook")).toBe(NOW + 50_000);
+    expect(inbox.lastBroughtAt("poll")).toBe(NOW + 6);
+  });
 });
 
 describe("Database", () => {
@@ -406,6 +424,23 @@ describe("files", () => {
 
     expect(open).toThrow(StateError);
     expect(open).toThrow("Cannot use the state folder");
+  });
+
+  test("P1: a state file of the schema before webhooks opens with all that it holds", () => {
+    using folder = scratch();
+    const [first = ""] = MIGRATIONS;
+    const old = new DatabaseSync(join(folder.path, "relay.db"));
+    old.exec(`${first}; PRAGMA user_version = 1`);
+    old.exec(
+      `INSERT INTO inbox (phone_number_id, wamid, contact, phone, kind, text, sent_at, received_at, source, state)
+       VALUES ('100', 'wamid.A', '${ANN}', '${ANN}', 'text', 'waiting', ${NOW}, ${NOW}, 'poll', 'pending')`,
+    );
+    old.close();
+
+    using store = Store.open(folder.path);
+
+    expect(store.inbox.counts()).toEqual({ pending: 1 });
+    expect(store.inbox.lastBroughtAt("poll")).toBe(NOW);
   });
 
   test("the lock is refused to another process, and free again after kill -9", async () => {
@@ -925,5 +960,40 @@ describe("facts", () => {
     await Promise.all([facts.moveCursor("poll", 100, NOW), facts.moveCursor("poll", 50, NOW)]);
 
     expect(await facts.cursor("poll")).toBe(100);
+  });
+});
+
+describe("the webhook secret", () => {
+  test("is made once, and is nobody else's to read", () => {
+    using folder = scratch();
+
+    const secret = makeWebhookSecret(folder.path);
+
+    expect(secret).toMatch(/^[0-9a-f]{64}$/);
+    expect(makeWebhookSecret(folder.path)).toBe(secret);
+    expect(statSync(join(folder.path, "webhook-secret")).mode & 0o777).toBe(0o600);
+    expect(readdirSync(folder.path)).toEqual(["webhook-secret"]);
+  });
+
+  test("P4: an empty file, as a power cut may leave one, is no secret and is replaced", () => {
+    using folder = scratch();
+    writeFileSync(join(folder.path, "webhook-secret"), "\n");
+    const settings = { secret: undefined, oldSecrets: [] };
+
+    const before = readWebhookSecrets(folder.path, settings);
+    const secret = makeWebhookSecret(folder.path);
+
+    expect(before).toEqual({ ours: undefined, all: [] });
+    expect(secret).toMatch(/^[0-9a-f]{64}$/);
+    expect(readWebhookSecrets(folder.path, settings)).toEqual({ ours: secret, all: [secret] });
+  });
+
+  test("that we made is still believed when another is configured", () => {
+    using folder = scratch();
+    const made = makeWebhookSecret(folder.path);
+
+    const secrets = readWebhookSecrets(folder.path, { secret: "new", oldSecrets: ["old", "new"] });
+
+    expect(secrets).toEqual({ ours: "new", all: ["new", made, "old"] });
   });
 });

@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vite
 import { createFetch, type Fetch } from "../../src/http.ts";
 import { CloudApi } from "../../src/whatsapp/client.ts";
 import { ApiConnection, ApiError } from "../../src/whatsapp/connection.ts";
+import { TestClock } from "../clock.ts";
 
 const NOW = Date.UTC(2026, 10, 20, 12);
 const BASE = "https://kapso.test";
@@ -22,7 +23,7 @@ afterEach(() => {
 afterAll(() => msw.close());
 
 const never = new AbortController().signal;
-const clock = { now: () => NOW, sleep: async () => {} };
+const clock = new TestClock(() => NOW);
 const throughMsw: Fetch = async (url, request) => {
   const { body, status, headers } = await fetch(url, request);
   return { body, status, headers };
@@ -498,7 +499,7 @@ describe("through createFetch()", () => {
     });
   });
 
-  test("P8: a stop ends a request at once, and its outcome is unknown", async () => {
+  test("P7, P8: a stop ends a request at once, and its outcome is unknown", async () => {
     const stop = new AbortController();
     await using server = await serve(() => stop.abort());
     await using fetch = createFetch();

@@ -6,7 +6,7 @@ import { asJson, readInbound, text, type Aside } from "./inbound.ts";
 import { readStatus } from "./status.ts";
 
 /** What one webhook brought. */
-export interface Delivered {
+export interface WebhookBody {
   readonly messages: readonly Inbound[];
   readonly statuses: readonly DeliveryStatus[];
   readonly malformed: readonly Malformed[];
@@ -14,14 +14,14 @@ export interface Delivered {
   readonly ignored: readonly string[];
 }
 
-export interface DeliveredOptions {
+export interface WebhookBodyOptions {
   /** The header `X-Webhook-Event`; Kapso's single events are named nowhere else. */
   readonly event: string | undefined;
   readonly phoneNumberId: string;
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer E)[] ? E[] : T[K] };
-type Collected = Mutable<Delivered>;
+type Collected = Mutable<WebhookBody>;
 
 /** A number would be a number id too, and must not count as absent. */
 const id = z
@@ -89,7 +89,7 @@ const kapsoBatch = z.looseObject({ batch: z.literal(true), type: text, data: z.a
  * Total: what it does not know is ignored, and one bad message spoils only itself.
  * https://docs.kapso.ai/docs/platform/webhooks/overview
  */
-export function readDelivered(body: unknown, { event, phoneNumberId }: DeliveredOptions): Delivered {
+export function readWebhookBody(body: unknown, { event, phoneNumberId }: WebhookBodyOptions): WebhookBody {
   const into: Collected = { messages: [], statuses: [], malformed: [], ignored: [] };
   const meta = metaBody.safeParse(body);
   if (meta.success) {
@@ -106,7 +106,7 @@ export function readDelivered(body: unknown, { event, phoneNumberId }: Delivered
   return into;
 }
 
-function readKapso(raw: unknown, { event = "", phoneNumberId }: DeliveredOptions, into: Collected): void {
+function readKapso(raw: unknown, { event = "", phoneNumberId }: WebhookBodyOptions, into: Collected): void {
   const parsed = kapsoEvent.safeParse(raw);
   if (!parsed.success) {
     if (event === RECEIVED) into.malformed.push({ raw: asJson(raw), reason: "message: is no object" });
@@ -127,7 +127,7 @@ function readKapso(raw: unknown, { event = "", phoneNumberId }: DeliveredOptions
   addMessage(original(raw), aside, into);
 }
 
-/** The body decides: the header that names the event is not signed. */
+/** The body decides wherever it says something: the header that names the event is not signed. */
 function isOutbound({ from, to, kapso }: KapsoEvent["message"], event: string): boolean {
   if (kapso?.direction === "inbound" || kapso?.direction === "outbound")
     return kapso.direction === "outbound";
@@ -140,14 +140,13 @@ function isOutbound({ from, to, kapso }: KapsoEvent["message"], event: string): 
 function readKapsoStatuses(message: KapsoEvent["message"], event: string, into: Collected): void {
   const { id, kapso, timestamp, biz_opaque_callback_data: trackingId } = message;
   const aside = { wamid: id ?? undefined, trackingId: trackingId ?? undefined };
-  const statuses = (kapso?.statuses ?? []).flatMap((raw) => readStatus(raw, aside) ?? []);
-  if (statuses.length === 0)
-    for (const status of [kapso?.status, event.split(".").at(-1)]) {
-      const read = statuses.length === 0 ? readStatus({ status, timestamp }, aside) : undefined;
-      if (read) statuses.push(read);
-    }
-  if (statuses.length === 0) into.ignored.push(event || "a message of ours");
-  into.statuses.push(...statuses);
+  const told = (kapso?.statuses ?? []).flatMap((raw) => readStatus(raw, aside) ?? []);
+  if (told.length > 0) return void into.statuses.push(...told);
+  const own =
+    readStatus({ status: kapso?.status, timestamp }, aside) ??
+    readStatus({ status: event.split(".").at(-1), timestamp }, aside);
+  if (own) into.statuses.push(own);
+  else into.ignored.push(event || "a message of ours");
 }
 
 function original(event: unknown): unknown {

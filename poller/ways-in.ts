@@ -1,20 +1,20 @@
-import { requireKapso, type Config } from "../src/config/config.ts";
+import { requireKapso } from "../src/config/config.ts";
 import { Funnel } from "../src/funnel/funnel.ts";
-import type { Log } from "../src/log.ts";
 import type { Task } from "../src/pipeline/bridge.ts";
 import { GapDetector } from "../src/pipeline/gap-detector.ts";
 import type { Source } from "../src/pipeline/receive.ts";
+import { serveHealth } from "../src/source/health.ts";
 import { Listener } from "../src/source/listener.ts";
 import { PollSource } from "../src/source/poll.ts";
 import { Registrar } from "../src/source/registrar.ts";
 import { WebhookSource } from "../src/source/webhook.ts";
-import { makeWebhookSecret, readWebhookSecret } from "../src/store/webhook-secret.ts";
+import { makeWebhookSecret, readWebhookSecrets } from "../src/store/webhook-secret.ts";
 import type { ApiConnection } from "../src/whatsapp/connection.ts";
 import { KapsoWebhooks } from "../src/whatsapp/kapso-webhooks.ts";
-import type { Base } from "./compose.ts";
+import type { Base } from "./base.ts";
 import type { HealthBoard } from "./health.ts";
 
-export interface InboundBase extends Base {
+export interface WaysInBase extends Base {
   readonly connection: ApiConnection;
   readonly board: HealthBoard;
   /** Messages sent before this are not asked for. */
@@ -22,7 +22,7 @@ export interface InboundBase extends Base {
 }
 
 /** Everything that brings messages in, and what keeps it going. */
-export interface InboundWays {
+export interface WaysIn {
   readonly sources: readonly Source[];
   readonly tasks: readonly Task[];
 }
@@ -36,51 +36,30 @@ const PASSED_ON = ["PATH", "HOME", "USER", "LOGNAME", "LANG", "TMPDIR", "XDG_RUN
  * Builds the ways in that the configuration asks for. The webhook's port is taken here, before anything else starts.
  * @throws StateError when the port is taken
  */
-export async function createInbound(base: InboundBase, stack: AsyncDisposableStack): Promise<InboundWays> {
-  const { config, log } = base;
-  const { listen } = config.webhook;
-  const { mode, pollFallback } = config.delivery;
+export async function createWaysIn(base: WaysInBase, stack: AsyncDisposableStack): Promise<WaysIn> {
+  const { config, log, board } = base;
+  const { webhook, delivery, state } = config;
   const listener =
-    listen && stack.use(await Listener.open(listen, { log: log.child({ component: "http" }) }));
-  if (mode === "polling") {
-    const poll = createPoll(base);
-    // Somebody set an address, so that /health is there.
-    return {
-      sources: listener ? [poll, createWebhook(base, listener, { poll, secrets: [] })] : [poll],
-      tasks: [],
-    };
-  }
+    webhook.listen &&
+    stack.use(await Listener.open(webhook.listen, { log: log.child({ component: "http" }) }));
+  if (listener) stack.use(serveHealth(listener, async () => board.report()));
+  if (delivery.mode === "polling") return { sources: [createPoll(base)], tasks: [] };
   if (!listener) throw new TypeError("A webhook mode has an address to listen on");
-  const { ours, all: secrets } = webhookSecrets(config);
+
+  if (webhook.register && webhook.secret === undefined) makeWebhookSecret(state.dir);
+  const { ours, all: secrets } = readWebhookSecrets(state.dir, webhook);
+  const isSigned = secrets.length > 0;
   const poll =
-    pollFallback || secrets.length === 0 ? createPoll(base, { isWoken: !pollFallback }) : undefined;
-  const webhook = createWebhook(base, listener, { poll, secrets });
-  const registrar = ours !== undefined && canRegister(config) ? createRegistrar(base, ours) : undefined;
+    delivery.pollFallback || !isSigned ? createPoll(base, { isWoken: !delivery.pollFallback }) : undefined;
+  const source = createWebhook(base, listener, { poll, secrets });
+  const registrar = webhook.register && ours !== undefined ? createRegistrar(base, ours) : undefined;
   const tasks: Task[] = registrar ? [registrar] : [];
   tasks.push(...publish(base, listener.port, registrar));
-  if (poll && secrets.length > 0) tasks.push(createGapDetector(base, registrar));
-  return { sources: poll ? [webhook, poll] : [webhook], tasks };
+  if (poll && isSigned) tasks.push(createGapDetector(base, registrar));
+  return { sources: poll ? [source, poll] : [source], tasks };
 }
 
-/** We register when that is wanted and the public address is known, or will be. */
-function canRegister({ delivery, webhook }: Config): boolean {
-  return delivery.register && (delivery.mode === "tailscale" || webhook.url !== undefined);
-}
-
-/** What we sign with, and everything that is believed: one that we made stays good when another is configured. */
-function webhookSecrets(config: Config): {
-  readonly ours: string | undefined;
-  readonly all: readonly string[];
-} {
-  const { secret, oldSecrets } = config.webhook;
-  const { dir } = config.state;
-  const isNeeded = secret === undefined && canRegister(config);
-  const made = isNeeded ? makeWebhookSecret(dir) : readWebhookSecret(dir);
-  const ours = secret ?? made;
-  return { ours, all: [...new Set([ours, made, ...oldSecrets].filter((value) => value !== undefined))] };
-}
-
-function createPoll(base: InboundBase, { isWoken = false } = {}): PollSource {
+function createPoll(base: WaysInBase, { isWoken = false } = {}): PollSource {
   const { config, store, api, clock, log, board, answerFrom } = base;
   return new PollSource(
     { api, cursors: store.facts, clock, log: log.child({ component: "poll" }), onState: board.add("poll") },
@@ -93,31 +72,29 @@ function createPoll(base: InboundBase, { isWoken = false } = {}): PollSource {
 }
 
 function createWebhook(
-  { config, store, clock, log, board }: InboundBase,
+  { config, store, clock, log, board }: WaysInBase,
   listener: Listener,
   { poll, secrets }: { readonly poll: PollSource | undefined; readonly secrets: readonly string[] },
 ): WebhookSource {
+  const ownLog = log.child({ component: "webhook" });
   const where = `${config.webhook.listen?.host ?? "*"}:${listener.port}`;
-  if (config.delivery.mode !== "polling") {
-    const isSigned = secrets.length > 0;
-    board.add("webhook", {
-      kind: isSigned ? "listening" : "wake-up",
-      message: isSigned
-        ? `Listens on ${where}`
-        : `Listens on ${where}; unsigned, so each webhook only starts a poll`,
-      hint: isSigned ? undefined : NO_SECRET,
-    });
-    log.info({ address: where }, "listening for webhooks");
-    if (!isSigned) log.warn({ hint: NO_SECRET }, "webhooks can not be trusted, each one only starts a poll");
-  }
+  const isSigned = secrets.length > 0;
+  board.add("webhook", {
+    kind: isSigned ? "listening" : "wake-up",
+    message: isSigned
+      ? `Listens on ${where}`
+      : `Listens on ${where}; unsigned, so each webhook only starts a poll`,
+    hint: isSigned ? undefined : NO_SECRET,
+  });
+  ownLog.info({ address: where }, "listening for webhooks");
+  if (!isSigned) ownLog.warn({ hint: NO_SECRET }, "webhooks can not be trusted, each one only starts a poll");
   return new WebhookSource(
     {
       listener,
       wake: () => poll?.wake(),
-      health: () => board.report(),
       onProbe: (probe) => store.facts.set("webhook-probe", probe, clock.now()),
       clock,
-      log: log.child({ component: "webhook" }),
+      log: ownLog,
     },
     {
       phoneNumberId: requireKapso(config).phoneNumberId,
@@ -130,7 +107,7 @@ function createWebhook(
 const NO_SECRET =
   "give webhook.secret (KAPSO_WEBHOOK_SECRET) the secret of the webhook in the Kapso dashboard, or webhook.url to have it registered";
 
-function createRegistrar({ store, connection, clock, log, board }: InboundBase, secret: string): Registrar {
+function createRegistrar({ store, connection, clock, log, board }: WaysInBase, secret: string): Registrar {
   return new Registrar(
     {
       webhooks: new KapsoWebhooks(connection),
@@ -144,21 +121,24 @@ function createRegistrar({ store, connection, clock, log, board }: InboundBase, 
 }
 
 /** Tells the registrar the public address, or somebody who has to register it by hand. */
-function publish(base: InboundBase, port: number, registrar: Registrar | undefined): Task[] {
-  const { config, store, clock, log, board } = base;
+function publish(base: WaysInBase, port: number, registrar: Registrar | undefined): Task[] {
+  const { config, store, clock, log, board, process } = base;
+  const ownLog = log.child({ component: "webhook" });
   const announce = (url: string) => {
     if (registrar) registrar.announce(url);
-    else log.info({ url }, "this address has to be registered with Kapso by hand: delivery.register is off");
+    else
+      ownLog.info({ url }, "this address has to be registered with Kapso by hand: delivery.register is off");
   };
   if (config.delivery.mode === "domain") {
     if (config.webhook.url !== undefined) announce(config.webhook.url);
-    else log.info({ hint: "set webhook.url (WA_WEBHOOK_URL) to have it registered" }, NOT_REGISTERED);
+    else if (config.webhook.secret === undefined)
+      ownLog.info({ hint: "set webhook.url (WA_WEBHOOK_URL) to have it registered" }, NOT_REGISTERED);
     return [];
   }
   const funnel = new Funnel(
     {
       facts: store.facts,
-      kill: (pid) => endQuietly(pid, log),
+      kill: (pid, how) => endQuietly({ pid, how }, base),
       clock,
       log: log.child({ component: "funnel" }),
       onState: board.add("funnel"),
@@ -179,21 +159,24 @@ function publish(base: InboundBase, port: number, registrar: Registrar | undefin
 const NOT_REGISTERED = "webhook is not registered by us: its public address is not known";
 
 function createGapDetector(
-  { store, clock, log, board }: InboundBase,
+  { store, clock, log, board }: WaysInBase,
   registrar: Registrar | undefined,
 ): GapDetector {
   return new GapDetector({
     arrivals: store.inbox,
     clock,
     log: log.child({ component: "gaps" }),
-    onState: board.add("gaps", { kind: "complete", message: "No message was missed" }),
+    onState: board.add("gaps", { kind: "arriving", message: "No message was missed" }),
     onSilence: () => registrar?.check(),
   });
 }
 
-function endQuietly(pid: number, log: Log): void {
+function endQuietly(
+  { pid, how }: { readonly pid: number; readonly how: NodeJS.Signals },
+  { process, log }: Base,
+): void {
   try {
-    process.kill(pid, "SIGTERM");
+    process.kill(pid, how);
   } catch (err) {
     log.debug({ err, pid }, "process not ended");
   }

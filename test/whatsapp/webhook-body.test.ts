@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { readDelivered, type Delivered } from "../../src/whatsapp/delivered.ts";
+import { readWebhookBody, type WebhookBody } from "../../src/whatsapp/webhook-body.ts";
 import {
   ANN,
   ANN_ID,
@@ -29,10 +29,10 @@ const NOTHING = { messages: [], statuses: [], malformed: [] };
 const STATES = ["sent", "delivered", "read", "played", "failed"] as const;
 
 const read = (body: unknown, event?: string) =>
-  readDelivered(body, { event, phoneNumberId: PHONE_NUMBER_ID });
+  readWebhookBody(body, { event, phoneNumberId: PHONE_NUMBER_ID });
 const readEvent = (given: object, event = RECEIVED) => read(kapsoEvent({ ...given }), event);
-const wamids = ({ messages }: Delivered) => messages.map(({ wamid }) => wamid);
-const states = ({ statuses }: Delivered) => statuses.map(({ wamid, status }) => `${wamid} ${status}`);
+const wamids = ({ messages }: WebhookBody) => messages.map(({ wamid }) => wamid);
+const states = ({ statuses }: WebhookBody) => statuses.map(({ wamid, status }) => `${wamid} ${status}`);
 
 type Place = readonly (string | number)[];
 
@@ -194,7 +194,7 @@ function changed(
   );
 }
 
-describe("readDelivered() of one Kapso event", () => {
+describe("readWebhookBody() of one Kapso event", () => {
   test("reads a message whole", () => {
     const message = kapsoMessage({ id: "wamid.A", from: ANN, text: { body: "two\nlines" } });
 
@@ -329,13 +329,10 @@ describe("readDelivered() of one Kapso event", () => {
     ["a sender that is not us", { from: ANN }],
     ["history's origin", { kapso: { origin: "history_sync" } }],
     ["the app's origin", { kapso: { origin: "business_app" } }],
-  ])(
-    "P8: never takes our message for a person's, whatever the unsigned header says: with %s",
-    (_what, given) => {
-      for (const event of [RECEIVED, undefined, "", "x", "whatsapp.message.sent", "whatsapp.message.failed"])
-        expect(read(kapsoSentEvent(given), event)).toMatchObject({ messages: [], malformed: [] });
-    },
-  );
+  ])("never takes our message for a person's, whatever the unsigned header says: with %s", (_what, given) => {
+    for (const event of [RECEIVED, undefined, "", "x", "whatsapp.message.sent", "whatsapp.message.failed"])
+      expect(read(kapsoSentEvent(given), event)).toMatchObject({ messages: [], malformed: [] });
+  });
 
   test("never takes our message for a person's when its statuses tell whose it is", () => {
     const message = kapsoMessage({
@@ -430,7 +427,7 @@ describe("readDelivered() of one Kapso event", () => {
   });
 });
 
-describe("readDelivered() of a Kapso batch", () => {
+describe("readWebhookBody() of a Kapso batch", () => {
   const events = (count: number) =>
     Array.from({ length: count }, (_, index) =>
       kapsoEvent({ message: kapsoMessage({ id: `wamid.${index}`, text: { body: `text ${index}` } }) }),
@@ -495,7 +492,7 @@ describe("readDelivered() of a Kapso batch", () => {
   );
 });
 
-describe("readDelivered() of Meta's body", () => {
+describe("readWebhookBody() of Meta's body", () => {
   test("reads a message whole", () => {
     const body = metaReceived({ id: "wamid.A", text: { body: "hello" } });
 
@@ -697,14 +694,14 @@ describe("readDelivered() of Meta's body", () => {
   });
 });
 
-describe("readDelivered() of statuses", () => {
+describe("readWebhookBody() of statuses", () => {
   const fromMeta = (given: object) => read(metaBody(metaChange({ statuses: [metaStatus({ ...given })] })));
   const fromKapso = (given: object) =>
     read(
       kapsoSentEvent({ id: "wamid.A", kapso: { statuses: [metaStatus({ ...given })] } }),
       "whatsapp.message.failed",
     );
-  const providers: readonly (readonly [string, (given: object) => Delivered])[] = [
+  const providers: readonly (readonly [string, (given: object) => WebhookBody])[] = [
     ["Meta", fromMeta],
     ["Kapso", fromKapso],
   ];
@@ -853,7 +850,7 @@ describe("readDelivered() of statuses", () => {
   );
 });
 
-describe("readDelivered() of anything", () => {
+describe("readWebhookBody() of anything", () => {
   test.each([
     null,
     undefined,
@@ -944,7 +941,7 @@ describe("readDelivered() of anything", () => {
       }
   });
 
-  test("P8: no change beside the direction makes our message a person's", () => {
+  test("no change beside the direction makes our message a person's", () => {
     const body = kapsoSentEvent({ from: ANN, kapso: { statuses: [metaStatus()], phone_number: ANN } });
     const kept = new Set(["", "message", "message.kapso", "message.kapso.direction"]);
     const places = placesOf(body).filter((place) => !kept.has(place.join(".")));

@@ -1,0 +1,11 @@
+import type { StandInKapso } from "../src/sandbox/kapso.ts";
+
+/** The account of a stand-in, as a client takes it. */
+export function accountOf({ apiKey, phoneNumberId, url }: StandInKapso) {
+  return { apiKey, phoneNumberId, baseUrl: url };
+}
+
+/** The account of a stand-in, as programs find it in their environment. */
+export function accountEnv({ apiKey, phoneNumberId, url }: StandInKapso) {
+  return { KAPSO_API_KEY: apiKey, KAPSO_PHONE_NUMBER_ID: phoneNumberId, KAPSO_BASE_URL: url };
+}
