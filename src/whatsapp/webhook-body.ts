@@ -77,7 +77,7 @@ const metaChange = z.looseObject({
     statuses: list,
   }),
 });
-type MetaValue = z.output<typeof metaChange>["value"];
+type MetaContact = NonNullable<z.output<typeof metaChange>["value"]["contacts"]>[number];
 
 const sender = z.looseObject({ from: text, from_user_id: text }).catch({});
 const metaEntry = z.looseObject({ changes: z.array(z.unknown()) });
@@ -165,8 +165,9 @@ function readMeta(raw: unknown, phoneNumberId: string, into: Collected): void {
   if (field && field !== "messages") return void into.ignored.push(field);
   if ((value.metadata?.phone_number_id ?? phoneNumberId) !== phoneNumberId)
     return void into.ignored.push("another number's");
+  const contacts = new Contacts(value.contacts ?? []);
   for (const message of value.messages ?? [])
-    addMessage(message, contactOf(message, value, phoneNumberId), into);
+    addMessage(message, { phoneNumberId, ...contacts.of(message) }, into);
   for (const status of value.statuses ?? []) {
     const read = readStatus(status);
     if (read) into.statuses.push(read);
@@ -174,18 +175,25 @@ function readMeta(raw: unknown, phoneNumberId: string, into: Collected): void {
   }
 }
 
-/** The contact that belongs to a message: by its ids, or the only one when the message names nobody. */
-function contactOf(message: unknown, { contacts }: MetaValue, phoneNumberId: string): Aside {
-  const { from, from_user_id: userId } = sender.parse(message);
-  const isNamed = Boolean(from) || Boolean(userId);
-  const contact = isNamed
-    ? contacts?.find(
-        ({ wa_id: waId, user_id: id }) => (waId && waId === from) || (id && (id === userId || id === from)),
-      )
-    : contacts?.length === 1
-      ? contacts[0]
-      : undefined;
-  return { phoneNumberId, identities: [contact?.wa_id, contact?.user_id], name: contact?.profile?.name };
+/** The people that a body of Meta tells of, beside its messages. */
+class Contacts {
+  readonly #byId = new Map<string, MetaContact>();
+  readonly #only: MetaContact | undefined;
+
+  constructor(contacts: readonly MetaContact[]) {
+    if (contacts.length === 1) this.#only = contacts[0];
+    for (const contact of contacts)
+      for (const known of [contact.wa_id, contact.user_id])
+        if (known && !this.#byId.has(known)) this.#byId.set(known, contact);
+  }
+
+  /** Who wrote a message: by its ids, or the only one when the message names nobody. */
+  of(message: unknown): Pick<Aside, "identities" | "name"> {
+    const { from, from_user_id: userId } = sender.parse(message);
+    const contact =
+      from || userId ? (this.#byId.get(from ?? "") ?? this.#byId.get(userId ?? "")) : this.#only;
+    return { identities: [contact?.wa_id, contact?.user_id], name: contact?.profile?.name };
+  }
 }
 
 function addMessage(raw: unknown, aside: Aside, into: Collected): void {
