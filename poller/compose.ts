@@ -68,7 +68,7 @@ export async function startBridge(
       sources,
       tasks,
       inbox: store.inbox,
-      outbox: store.outbox,
+      statuses: store.statuses,
       answerer,
       answers,
       deliverer,

@@ -7,6 +7,7 @@ import type { Store } from "../src/store/store.ts";
 
 /** Each look writes to the disk, which nobody should be able to ask for at will. */
 const LOOK_MS = 5000;
+const FAILURE_MS = 30_000;
 
 /** What each part last said of itself: for /health in this process, and in the store for `wa-cli status`. */
 export class HealthBoard {
@@ -16,6 +17,7 @@ export class HealthBoard {
   readonly #parts = new Map<PartName, PartState>();
   #disk: Promise<boolean> | undefined;
   #lookedAt = 0;
+  #storeFailedAt = Number.NEGATIVE_INFINITY;
 
   constructor(store: Store, { clock, log }: { readonly clock: Clock; readonly log: Log }) {
     this.#store = store;
@@ -47,8 +49,14 @@ export class HealthBoard {
     return { ok: Object.values(parts).every((part) => part.ok), parts };
   }
 
+  /** Something could not be stored: for a while the store counts as unwell, whatever a small write says. */
+  noteStoreFailure(): void {
+    this.#storeFailedAt = this.#clock.now();
+  }
+
   async #isWritable(): Promise<boolean> {
     const now = this.#clock.now();
+    if (now - this.#storeFailedAt < FAILURE_MS) return false;
     if (this.#disk === undefined || now - this.#lookedAt >= LOOK_MS) {
       this.#lookedAt = now;
       this.#disk = this.#store.facts.set("health", String(now), now).then(

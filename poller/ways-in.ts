@@ -92,6 +92,7 @@ function createWebhook(
     {
       listener,
       wake: () => poll?.wake(),
+      onNotStored: () => board.noteStoreFailure(),
       onProbe: (probe) => store.facts.set("webhook-probe", probe, clock.now()),
       clock,
       log: ownLog,

@@ -1,3 +1,6 @@
+/** Node's timers can not wait longer: one that is asked to fires at once. */
+const MAX_TIMER_MS = 2_147_483_647;
+
 /** Work was not done in time. */
 export class DeadlineError extends Error {}
 
@@ -14,7 +17,10 @@ export async function withDeadline<T>(
   const limit = new AbortController();
   const pass = () => limit.abort(signal.reason);
   signal.addEventListener("abort", pass, { once: true });
-  const timer = setTimeout(() => limit.abort(new DeadlineError(`Not done within ${ms} ms`)), ms);
+  const timer = setTimeout(
+    () => limit.abort(new DeadlineError(`Not done within ${ms} ms`)),
+    Math.min(ms, MAX_TIMER_MS),
+  );
   try {
     return await work(limit.signal);
   } catch (error) {

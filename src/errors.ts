@@ -32,3 +32,8 @@ export function describeError(error: unknown): string {
   const cause = error.cause === undefined ? "" : describeError(error.cause);
   return cause === "" || text.endsWith(cause) ? text : `${text}: ${cause}`;
 }
+
+/** True for a system error such as `ENOENT`. */
+export function isCode(error: unknown, code: string): boolean {
+  return error instanceof Error && "code" in error && error.code === code;
+}

@@ -24,6 +24,15 @@ describe("withDeadline()", () => {
     await expect(withDeadline(5, signal, never)).rejects.toBeInstanceOf(DeadlineError);
   });
 
+  test("a time longer than a timer can wait is no time that is up", async () => {
+    const { signal } = new AbortController();
+    const pause = () => new Promise((resolve) => setTimeout(resolve, 20));
+
+    expect(
+      await withDeadline(30 * 86_400_000, signal, async (limit) => pause().then(() => limit.aborted)),
+    ).toBe(false);
+  });
+
   test("passes the signal on, and rejects with the work's own error then", async () => {
     const stop = new AbortController();
     const work = withDeadline(60_000, stop.signal, never);

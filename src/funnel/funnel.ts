@@ -146,10 +146,13 @@ export class Funnel {
   async #comesUp(tailscale: Tailscale, process: FunnelProcess, signal: AbortSignal): Promise<boolean> {
     const { clock } = this.#parts;
     let endsAt = clock.now() + COME_UP_MS;
+    let consent: string | undefined;
     while (!process.hasEnded && clock.now() < endsAt) {
-      const consent = readConsentUrl(process.output);
-      const lookMs = consent === undefined ? LOOK_MS : CONSENT_LOOK_MS;
-      if (consent !== undefined) {
+      // At the second look: a command that gives up prints the address too, and ends.
+      const isWaiting = consent !== undefined;
+      consent = readConsentUrl(process.output);
+      const lookMs = isWaiting ? CONSENT_LOOK_MS : LOOK_MS;
+      if (isWaiting && consent !== undefined) {
         // The command waits for somebody to agree, and then goes on by itself.
         this.#report(needsConsent(consent));
         endsAt = clock.now() + lookMs + COME_UP_MS;

@@ -158,7 +158,7 @@ export class Answerer {
     const onWork = () =>
       void keepTyping(turn.message.wamid, typing, { signal: answered.signal, stopping: this.#signal });
     // It may wait for the gateway until the reply window closes, and not longer.
-    const leftMs = Math.max(0, turn.message.sentAt + this.#options.maxAgeMs - askedAt);
+    const leftMs = Math.max(0, Math.min(turn.message.sentAt, askedAt) + this.#options.maxAgeMs - askedAt);
     try {
       const answer = await withDeadline(leftMs, this.#signal, (limit) => gateway.ask(turn, onWork, limit));
       log.debug(

@@ -22,7 +22,7 @@ export interface BridgeParts {
   /** Run beside the sources; none of them may end the bridge. */
   readonly tasks: readonly Task[];
   readonly inbox: Inbox;
-  readonly outbox: Statuses;
+  readonly statuses: Statuses;
   readonly answerer: Answerer;
   readonly deliverer: Deliverer;
   readonly answers: Draining;
@@ -41,7 +41,7 @@ const SWEEP_MS = 3_600_000;
 
 /** Runs every part until `signal` aborts, then stops them in the order in which work flows. */
 export async function runBridge(parts: BridgeParts, signal: AbortSignal): Promise<void> {
-  const { sources, tasks, inbox, outbox, answerer, deliverer, answers, deliveries, gateway, clock, log } =
+  const { sources, tasks, inbox, statuses, answerer, deliverer, answers, deliveries, gateway, clock, log } =
     parts;
   const stop = new AbortController();
   const running = AbortSignal.any([signal, stop.signal]);
@@ -49,7 +49,7 @@ export async function runBridge(parts: BridgeParts, signal: AbortSignal): Promis
   for (const message of await inbox.pending()) answerer.push(message, { replayed: true });
   const receiver = createReceiver({
     inbox,
-    outbox,
+    statuses,
     clock,
     log,
     answer: (message) => answerer.push(message, { replayed: false }),

@@ -57,7 +57,7 @@ export interface Inbox {
 
 export interface ReceiverParts {
   readonly inbox: Inbox;
-  readonly outbox: Statuses;
+  readonly statuses: Statuses;
   readonly clock: Clock;
   readonly log: Log;
   readonly answer: (message: Stored) => void;
@@ -65,14 +65,14 @@ export interface ReceiverParts {
 
 /** Merges every source into the inbox: whatever brings a message first wins, and `answer` hears of it once. */
 export function createReceiver(parts: ReceiverParts): (source: SourceName) => Accept {
-  const { inbox, outbox, clock, log, answer } = parts;
+  const { inbox, clock, log, answer } = parts;
   return (source) =>
     async ({ messages, statuses, malformed }) => {
       const now = clock.now();
       // Asked for together, so that they share one transaction.
       const [accepted, news, unreadable] = await Promise.all([
         inbox.accept(messages, source, now),
-        outbox.note(statuses, now),
+        parts.statuses.note(statuses, now),
         inbox.quarantine(malformed, now),
       ]);
       if (unreadable > 0)

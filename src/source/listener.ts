@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
-import { describeError, StateError } from "../errors.ts";
+import { describeError, isCode, StateError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Headers } from "../whatsapp/signature.ts";
 
@@ -53,6 +53,8 @@ export const LIMITS: Limits = {
 const MAX_HEADER_BYTES = 16_384;
 /** Of a body, before they are joined. */
 const MAX_PIECES = 512;
+const MAX_CRUMBS = 1000;
+const CRUMB_BYTES = 64;
 const CLOSE_MS = 1000;
 const NOT_READY: WebAnswer = { status: 503, body: "Not ready", headers: { "Retry-After": "5" } };
 
@@ -105,7 +107,9 @@ export class Listener implements AsyncDisposable {
     } catch (cause) {
       throw new StateError(`Cannot listen on ${host ?? "*"}:${port}: ${describeError(cause)}`, {
         cause,
-        hint: "give webhook.addr (KAPSO_WEBHOOK_ADDR) a free port, or stop the program that has this one",
+        hint: isCode(cause, "EADDRINUSE")
+          ? "give webhook.addr (KAPSO_WEBHOOK_ADDR) a free port, or stop the program that has this one"
+          : "give webhook.addr (KAPSO_WEBHOOK_ADDR) an address of this machine and a port that you may use",
       });
     }
     listener.#server.on("error", (error) => log.error({ err: error }, "connection not accepted"));
@@ -162,7 +166,12 @@ export class Listener implements AsyncDisposable {
   }
 
   async #answer(request: WebRequest): Promise<WebAnswer> {
-    return this.#handlers.get(request.path)?.(request) ?? { status: 404, body: "Not found" };
+    return (
+      this.#handlers.get(request.path.replace(/(?<=.)\/+$/, ""))?.(request) ?? {
+        status: 404,
+        body: "Not found",
+      }
+    );
   }
 
   /** Undefined when there is more than is taken. Rejects when the connection ends before the body. */
@@ -172,8 +181,11 @@ export class Listener implements AsyncDisposable {
     const { promise, resolve, reject } = Promise.withResolvers<Buffer | undefined>();
     const pieces = new Pieces();
     let size = 0;
+    let count = 0;
     request.on("data", (chunk: Buffer) => {
       size += chunk.length;
+      // Each piece costs time, however small: nobody's body comes in a thousand crumbs.
+      if (++count > MAX_CRUMBS && size < count * CRUMB_BYTES) return void request.socket.destroy();
       if (size > maxBodyBytes) return resolve(undefined);
       // A connection that was let go may still have something to say.
       if (request.socket.destroyed) return;

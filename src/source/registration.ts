@@ -55,7 +55,7 @@ export async function register(
     await remember(made.id);
     return { id: made.id, done: needs, twins };
   }
-  if (needs !== "unchanged") await webhooks.update(found.id, { url, secret }, signal);
+  if (needs !== "unchanged") await webhooks.update(found, { url, secret }, signal);
   if (needs !== "unchanged" || known?.id !== found.id) await remember(found.id);
   return { id: found.id, done: needs, twins };
 }

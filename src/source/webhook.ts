@@ -22,6 +22,8 @@ export interface WebhookParts {
   readonly wake: () => void;
   /** A signed test message of `wa-cli preflight` came through; resolves when that is on disk. */
   readonly onProbe: (probe: string) => Promise<void>;
+  /** A webhook was answered 500. */
+  readonly onNotStored: () => void;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -102,6 +104,7 @@ export class WebhookSource implements Source {
       await accept(arrival);
       return OK;
     } catch (error) {
+      this.#parts.onNotStored();
       this.#parts.log.error(
         { reason: describeError(error) },
         "webhook not stored, it will be delivered again",

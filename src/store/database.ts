@@ -2,7 +2,7 @@ import { closeSync, fdatasync, fsyncSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { promisify } from "node:util";
 import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from "node:sqlite";
-import { StateError } from "../errors.ts";
+import { describeError, StateError } from "../errors.ts";
 
 export type Row = Record<string, SQLOutputValue>;
 
@@ -26,6 +26,7 @@ const syncToDisk = promisify(fdatasync);
  * disk together with everything committed before it. https://sqlite.org/wal.html#performance_considerations
  */
 export class Database implements Disposable {
+  readonly #path: string;
   readonly #sqlite: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
   /** The log that is synced; it stays the same file for as long as the database is open. */
@@ -37,6 +38,7 @@ export class Database implements Disposable {
   #broken: Error | undefined;
 
   constructor(path: string) {
+    this.#path = path;
     this.#sqlite = new DatabaseSync(path, { timeout: 5000 });
     // NORMAL syncs around checkpoints, which move the log into the file; the rest is up to us.
     this.#sqlite.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;");
@@ -147,8 +149,12 @@ export class Database implements Disposable {
       this.#sqlite.exec("BEGIN IMMEDIATE");
       for (const job of jobs) if (this.#apply(job)) done.push(job);
       this.#sqlite.exec("COMMIT");
-    } catch (error) {
+    } catch (cause) {
       if (this.#sqlite.isTransaction) this.#sqlite.exec("ROLLBACK");
+      const error = new StateError(`Cannot write the state file ${this.#path}: ${describeError(cause)}`, {
+        cause,
+        hint: "check that the disk has room, and that no other program keeps the file locked",
+      });
       for (const job of jobs) job.failed(error);
       return;
     }

@@ -2,15 +2,7 @@ import { randomUUID } from "node:crypto";
 import { z } from "zod";
 import { contactId } from "../message.ts";
 import type { NewOutgoing } from "../pipeline/answer.ts";
-import type {
-  Claim,
-  DeliveryState,
-  DeliveryStatus,
-  Outbox,
-  Reason,
-  Statuses,
-  StatusNews,
-} from "../pipeline/outbox.ts";
+import type { Claim, Outbox, Reason } from "../pipeline/outbox.ts";
 import type { Database, Parameters } from "./database.ts";
 
 /** A claim of a `wa-cli` that never came back counts as of unknown outcome after this long. */
@@ -70,8 +62,17 @@ export function insertOutgoing(
   });
 }
 
+/** Gives up the parts of an answer behind one that was not sent: without their head they would mislead. */
+export function endAnswer(db: Database, id: number, { code = null, error }: Reason, now: number): void {
+  db.run(
+    `UPDATE outbox SET state = 'dead', code = :code, error = :error, settled_at = :now
+     WHERE batch = (SELECT batch FROM outbox WHERE id = :id) AND id > :id AND state = 'queued'`,
+    { id, code, error, now },
+  );
+}
+
 /** Messages on their way out. Several processes may work on it: a row is sent by whoever claims it. */
-export class SqliteOutbox implements Outbox, Statuses {
+export class SqliteOutbox implements Outbox {
   readonly #db: Database;
 
   constructor(db: Database) {
@@ -136,11 +137,7 @@ export class SqliteOutbox implements Outbox, Statuses {
         "UPDATE outbox SET state = 'dead', code = :code, error = :error, settled_at = :now WHERE id = :id AND wamid IS NULL",
         { id, code, error, now },
       );
-      this.#db.run(
-        `UPDATE outbox SET state = 'dead', code = :code, error = :error, settled_at = :now
-         WHERE batch = (SELECT batch FROM outbox WHERE id = :id) AND id > :id AND state = 'queued'`,
-        { id, code, error: `An earlier part was not sent: ${error}`, now },
-      );
+      endAnswer(this.#db, id, { code, error: `An earlier part was not sent: ${error}` }, now);
     });
   }
 
@@ -154,11 +151,6 @@ export class SqliteOutbox implements Outbox, Statuses {
         { by, now },
       ),
     );
-  }
-
-  async note(statuses: readonly DeliveryStatus[], now: number): Promise<readonly StatusNews[]> {
-    if (statuses.length === 0) return [];
-    return this.#db.write(() => statuses.flatMap((status) => this.#note(status, now) ?? []));
   }
 
   async isKnown(wamid: string): Promise<boolean> {
@@ -219,41 +211,6 @@ export class SqliteOutbox implements Outbox, Statuses {
     );
   }
 
-  /**
-   * Our message that a status is about, whatever we knew of it: by its wamid, or by the tracking id while we have none.
-   * A row that is closed without a wamid left after all.
-   */
-  #note(found: DeliveryStatus, now: number): StatusNews | undefined {
-    const { wamid, status, trackingId = null, failure, at = now } = found;
-    const known =
-      this.#db.get("SELECT * FROM outbox WHERE wamid = :wamid", { wamid }) ??
-      (trackingId && this.#db.get("SELECT * FROM outbox WHERE tracking_id = :trackingId", { trackingId }));
-    if (!known) return undefined;
-    const { id, contact, ...before } = row.parse(known);
-    const news = { id, contact, wamid };
-    if (before.wamid !== null && before.wamid !== wamid) return { ...news, kind: "doubled" };
-    const isFirst = before.wamid === null;
-    if (!isFirst && !isProgress(before.status, status)) return undefined;
-    const hasFailed = status === "failed";
-    this.#db.run(
-      `UPDATE outbox SET wamid = :wamid, status = :status, status_at = :at, state = :state, code = :code, error = :error,
-         settled_at = CASE WHEN :settles THEN :now ELSE settled_at END WHERE id = :id`,
-      {
-        id,
-        wamid,
-        status,
-        at,
-        state: hasFailed ? "dead" : "accepted",
-        code: failure?.code ?? null,
-        error: failure?.error ?? null,
-        settles: isFirst || hasFailed ? 1 : 0,
-        now,
-      },
-    );
-    if (hasFailed) return { ...news, kind: "failed", error: failure?.error };
-    return isFirst && before.doubtful_since !== null ? { ...news, kind: "settled" } : undefined;
-  }
-
   #claim(contact: string, by: string, now: number): Claim | undefined {
     const found = this.#db.get(
       "SELECT * FROM outbox WHERE contact = :contact AND state IN ('queued', 'sending', 'doubt') ORDER BY id LIMIT 1",
@@ -289,21 +246,6 @@ export class SqliteOutbox implements Outbox, Statuses {
       ),
     );
   }
-}
-
-const RANK: Readonly<Record<DeliveryState, number>> = {
-  sent: 1,
-  failed: 2,
-  delivered: 2,
-  read: 3,
-  played: 4,
-};
-
-/** Statuses come out of order and more than once; what was delivered did not fail, and what failed may still arrive. */
-function isProgress(before: DeliveryState | null, after: DeliveryState): boolean {
-  if (before === null) return true;
-  if (before === "failed") return RANK[after] >= RANK.delivered && after !== "failed";
-  return RANK[after] > RANK[before];
 }
 
 function toClaim(head: OutboxRow, by: string, claimedAt: number): Claim {

@@ -7,6 +7,7 @@ import { prepareFile, prepareFolder } from "./folder.ts";
 import { SqliteInbox } from "./inbox.ts";
 import { DaemonLock } from "./lock.ts";
 import { SqliteOutbox } from "./outbox.ts";
+import { SqliteStatuses } from "./statuses.ts";
 import { MIGRATIONS } from "./schema.ts";
 
 const DAY_MS = 86_400_000;
@@ -28,6 +29,7 @@ export interface SetAside {
 export class Store implements Disposable {
   readonly inbox: SqliteInbox;
   readonly outbox: SqliteOutbox;
+  readonly statuses: SqliteStatuses;
   readonly facts: SqliteFacts;
   readonly setAside: SetAside | undefined;
   readonly #db: Database;
@@ -37,6 +39,7 @@ export class Store implements Disposable {
     this.setAside = setAside;
     this.inbox = new SqliteInbox(db);
     this.outbox = new SqliteOutbox(db);
+    this.statuses = new SqliteStatuses(db);
     this.facts = new SqliteFacts(db);
   }
 

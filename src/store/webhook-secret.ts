@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { isCode } from "../errors.ts";
 
 /** The secret that we made for our own webhook; undefined when there is none. */
 export function readWebhookSecret(folder: string): string | undefined {
@@ -44,8 +45,4 @@ export function makeWebhookSecret(folder: string): string {
 
 function fileIn(folder: string): string {
   return join(folder, "webhook-secret");
-}
-
-function isCode(error: unknown, code: string): boolean {
-  return error instanceof Error && "code" in error && error.code === code;
 }

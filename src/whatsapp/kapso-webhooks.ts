@@ -19,7 +19,7 @@ const webhook = z.looseObject({
 export type KapsoWebhook = z.output<typeof webhook>;
 
 const one = z.looseObject({ data: webhook });
-const many = z.looseObject({ data: z.array(webhook) });
+const many = z.looseObject({ data: z.array(z.unknown()) });
 
 /** The fields that we set. */
 export interface WebhookFields {
@@ -42,7 +42,8 @@ export class KapsoWebhooks {
   async list(signal: AbortSignal): Promise<readonly KapsoWebhook[]> {
     const found = many.safeParse(await this.#connection.call({ path: this.#path() }, signal));
     if (!found.success) throw unknownShape();
-    return found.data.data;
+    // One that is odd must not hide the others.
+    return found.data.data.flatMap((row) => webhook.safeParse(row).data ?? []);
   }
 
   /** @throws ApiError */
@@ -53,9 +54,9 @@ export class KapsoWebhooks {
     return made.data.data;
   }
 
-  /** Points it to the address, with all that we need of it, and switches it on. @throws ApiError */
-  async update(id: string, fields: WebhookFields, signal: AbortSignal): Promise<void> {
-    const body = { whatsapp_webhook: written(fields) };
+  /** Points it to the address, with all that we need of it and the events that it had, and switches it on. @throws ApiError */
+  async update({ id, events }: KapsoWebhook, fields: WebhookFields, signal: AbortSignal): Promise<void> {
+    const body = { whatsapp_webhook: written(fields, events ?? []) };
     await this.#connection.call({ path: this.#path(id), method: "PATCH", body }, signal);
   }
 
@@ -70,8 +71,9 @@ export class KapsoWebhooks {
   }
 }
 
-function written({ url, secret }: WebhookFields) {
-  return { url, secret_key: secret, events: WEBHOOK_EVENTS, active: true, payload_version: "v2" };
+function written({ url, secret }: WebhookFields, more: readonly string[] = []) {
+  const events = [...new Set([...WEBHOOK_EVENTS, ...more])];
+  return { url, secret_key: secret, events, active: true, payload_version: "v2" };
 }
 
 function unknownShape(): ApiError {

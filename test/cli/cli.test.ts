@@ -690,7 +690,7 @@ describe("wa-cli outbox", () => {
     await using world = await populated();
     using store = Store.open(world.state);
     const wamid = world.kapso.sent[0]?.wamid ?? "";
-    await store.outbox.note([{ wamid, status: "read", at: Date.UTC(2026, 0, 1) }], Date.now());
+    await store.statuses.note([{ wamid, status: "read", at: Date.UTC(2026, 0, 1) }], Date.now());
 
     const ran = await world.run(["outbox", "--all", "--json"]);
     const text = await world.run(["outbox", "--all"]);
@@ -708,7 +708,7 @@ describe("wa-cli outbox", () => {
     using store = Store.open(world.state);
     await store.sweep(Date.now() + 1000, 0);
     const wamid = world.kapso.sent[0]?.wamid ?? "";
-    await store.outbox.note([{ wamid, status: "failed" }], Date.now());
+    await store.statuses.note([{ wamid, status: "failed" }], Date.now());
 
     const ran = await world.run(["outbox", "retry", "1", "--json"]);
 

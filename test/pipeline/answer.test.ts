@@ -230,6 +230,15 @@ describe("guard first", () => {
     ["stale", { options: { answerFrom: NOW } }, inbound({ sentAt: NOW - 1 })],
   ];
 
+  test("P1: a message from far ahead of our clock is answered like any other", async () => {
+    using world = setUp();
+
+    await world.push([inbound({ sentAt: NOW + 40 * DAY })]);
+    await finished(world.lanes, world.clock);
+
+    expect(world.store.inbox.counts()).toEqual({ answered: 1 });
+  });
+
   test.each(refusals)(
     "P4: for a message that is %s nothing happens but the note of it",
     async (state, setup, message) => {

@@ -44,7 +44,13 @@ async function setUp({ around = (accept) => accept, fetch }: Setup = {}) {
       firstSince: Date.now() - 60 * MINUTE,
     },
   );
-  const receiver = createReceiver({ inbox: store.inbox, outbox: store.outbox, clock, log, answer: () => {} });
+  const receiver = createReceiver({
+    inbox: store.inbox,
+    statuses: store.statuses,
+    clock,
+    log,
+    answer: () => {},
+  });
   const stop = new AbortController();
   let running: Promise<void> | undefined;
   stack.defer(async () => {

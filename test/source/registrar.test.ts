@@ -99,6 +99,22 @@ describe("register()", () => {
     expect((await world.register()).done).toBe("unchanged");
   });
 
+  test("one that is taken over keeps the events that it had", async () => {
+    const more = "whatsapp.conversation.created";
+    await using world = await setUp([webhook({ events: [more] })]);
+
+    await world.register();
+
+    expect(world.kapso.webhooks[0]?.events).toEqual([...WEBHOOK_EVENTS, more]);
+    expect((await world.register()).done).toBe("unchanged");
+  });
+
+  test("an odd row in Kapso's list hides none of the others", async () => {
+    await using world = await setUp([{ ...webhook(), id: null as unknown as string }, webhook({ id: "w2" })]);
+
+    expect(await world.register()).toMatchObject({ id: "w2", done: "unchanged" });
+  });
+
   test("moves ours when the address changes, and touches nobody else's", async () => {
     const theirs = webhook({
       id: "theirs",

@@ -50,10 +50,12 @@ async function setUp({
   const probes: string[] = [];
   const clock = new TestClock();
   let wakes = 0;
+  let failures = 0;
   const source = new WebhookSource(
     {
       listener,
       wake: () => void wakes++,
+      onNotStored: () => void failures++,
       onProbe: async (probe) => {
         await onProbe(probe);
         probes.push(probe);
@@ -84,6 +86,7 @@ async function setUp({
     lines,
     logged: () => lines.map((line): Record<string, unknown> => JSON.parse(line)),
     wakes: () => wakes,
+    failures: () => failures,
     ids: () => arrivals.flatMap(({ messages }) => messages.map(({ wamid }) => wamid)),
     post: ({ headers, raw }: Signed, path = "/webhook") =>
       fetch(url + path, { method: "POST", headers, body: new Uint8Array(raw) }),
@@ -230,6 +233,15 @@ describe("WebhookSource, POST", () => {
     expect((await answer).status).toBe(200);
   });
 
+  test("a slash at the end of the path is the same path", async () => {
+    await using world = await setUp();
+
+    const answer = await world.post(signedEvent(), "/webhook/");
+
+    expect(answer.status).toBe(200);
+    expect(world.ids()).toEqual(["wamid.A"]);
+  });
+
   test("P1: says 500 when it could not be stored, and 200 the next time", async () => {
     const faults = [new Error("disk is full")];
     await using world = await setUp({
@@ -244,6 +256,7 @@ describe("WebhookSource, POST", () => {
     const second = await world.post(signedEvent());
 
     expect([first.status, second.status]).toEqual([500, 200]);
+    expect(world.failures()).toBe(1);
     expect(await first.text()).not.toContain("disk");
     expect(world.logged()).toMatchObject([
       { level: 50, reason: "disk is full", msg: expect.stringContaining("not stored") },
@@ -380,7 +393,7 @@ describe("WebhookSource, GET", () => {
 });
 
 describe("WebhookSource, paths and methods", () => {
-  test.each(["/", "/webhook/", "/Webhook", "/webhooks", "/kapso", "//webhook", "/webhook%00", "/health/x"])(
+  test.each(["/", "/Webhook", "/webhooks", "/kapso", "//webhook", "/webhook%00", "/health/x"])(
     "says 404: %s",
     async (path) => {
       await using world = await setUp();

@@ -33,7 +33,7 @@ const heard = (status: DeliveryState, given: Partial<DeliveryStatus> = {}): Deli
   ...given,
 });
 
-describe("SqliteOutbox.note()", () => {
+describe("SqliteStatuses", () => {
   test.each<readonly [readonly DeliveryState[], string, string]>([
     [["sent"], "accepted", "sent"],
     [["sent", "delivered", "read"], "accepted", "read"],
@@ -52,9 +52,29 @@ describe("SqliteOutbox.note()", () => {
     const { id, claim } = await world.sending();
     await world.store.outbox.accepted(claim, "wamid.OUT", NOW);
 
-    for (const each of statuses) await world.store.outbox.note([heard(each)], NOW + 1);
+    for (const each of statuses) await world.store.statuses.note([heard(each)], NOW + 1);
 
     expect(world.store.outbox.get(id)).toMatchObject({ state, status });
+  });
+
+  test("a failure takes the parts behind it along, as long as they have not left", async () => {
+    using world = openStore();
+    const { store } = world;
+    const answer = ["first", "second", "third"].map((text) => ({ to: { phone: ANN }, text }));
+    await store.outbox.enqueue(answer, NOW);
+    await store.outbox.enqueue([{ to: { phone: ANN }, text: "another answer" }], NOW);
+    const first = await store.outbox.claim(ANN, "daemon", NOW);
+    if (first) await store.outbox.accepted(first, "wamid.OUT", NOW);
+    await store.outbox.claim(ANN, "daemon", NOW);
+
+    await store.statuses.note([heard("failed")], NOW);
+
+    expect(store.outbox.list({ all: true, limit: 9 })).toMatchObject([
+      { text: "first", state: "dead", code: "131026" },
+      { text: "second", state: "sending" },
+      { text: "third", state: "dead", code: "131026", error: expect.stringContaining("earlier part") },
+      { text: "another answer", state: "queued" },
+    ]);
   });
 
   test("tells of a failure once, with its code and reason in the row", async () => {
@@ -62,8 +82,8 @@ describe("SqliteOutbox.note()", () => {
     const { id, claim } = await world.sending();
     await world.store.outbox.accepted(claim, "wamid.OUT", NOW);
 
-    const first = await world.store.outbox.note([heard("failed")], NOW);
-    const second = await world.store.outbox.note([heard("failed")], NOW);
+    const first = await world.store.statuses.note([heard("failed")], NOW);
+    const second = await world.store.statuses.note([heard("failed")], NOW);
 
     expect(first).toEqual([
       { id, contact: ANN, wamid: "wamid.OUT", kind: "failed", error: "131026: Undeliverable" },
@@ -76,7 +96,7 @@ describe("SqliteOutbox.note()", () => {
     using world = openStore();
     const { id, claim } = await world.sending();
 
-    await world.store.outbox.note([heard("sent", { trackingId: claim.trackingId })], NOW);
+    await world.store.statuses.note([heard("sent", { trackingId: claim.trackingId })], NOW);
     await world.store.outbox.accepted(claim, "wamid.OUT", NOW + 5);
     await world.store.outbox.doubtUntil(claim, NOW + 10, "timeout");
 
@@ -91,7 +111,7 @@ describe("SqliteOutbox.note()", () => {
     using world = openStore();
     const { id, claim } = await world.sending();
 
-    await world.store.outbox.note([heard("failed", { trackingId: claim.trackingId })], NOW);
+    await world.store.statuses.note([heard("failed", { trackingId: claim.trackingId })], NOW);
     await world.store.outbox.accepted(claim, "wamid.OUT", NOW + 5);
 
     expect(world.store.outbox.get(id)).toMatchObject({ state: "dead", status: "failed", code: "131026" });
@@ -102,7 +122,7 @@ describe("SqliteOutbox.note()", () => {
     const { id, claim } = await world.sending();
     await world.store.outbox.doubtUntil(claim, NOW + 1000, "timeout");
 
-    const news = await world.store.outbox.note([heard("delivered", { trackingId: claim.trackingId })], NOW);
+    const news = await world.store.statuses.note([heard("delivered", { trackingId: claim.trackingId })], NOW);
 
     expect(news).toEqual([{ id, contact: ANN, wamid: "wamid.OUT", kind: "settled" }]);
     expect(world.store.outbox.get(id)).toMatchObject({ state: "accepted", error: null });
@@ -114,7 +134,7 @@ describe("SqliteOutbox.note()", () => {
     const { id, claim } = await world.sending();
     await world.store.outbox.accepted(claim, "wamid.SECOND", NOW);
 
-    const news = await world.store.outbox.note([heard("sent", { trackingId: claim.trackingId })], NOW);
+    const news = await world.store.statuses.note([heard("sent", { trackingId: claim.trackingId })], NOW);
 
     expect(news).toEqual([{ id, contact: ANN, wamid: "wamid.OUT", kind: "doubled" }]);
     expect(world.store.outbox.get(id)).toMatchObject({ wamid: "wamid.SECOND", state: "accepted" });
@@ -124,10 +144,10 @@ describe("SqliteOutbox.note()", () => {
     using world = openStore();
     const { id, claim } = await world.sending();
     await world.store.outbox.accepted(claim, "wamid.OUT", NOW);
-    await world.store.outbox.note([heard("failed")], NOW);
+    await world.store.statuses.note([heard("failed")], NOW);
 
     expect(await world.store.outbox.revive(id, NOW)).toBe(true);
-    const news = await world.store.outbox.note([heard("failed", { trackingId: claim.trackingId })], NOW);
+    const news = await world.store.statuses.note([heard("failed", { trackingId: claim.trackingId })], NOW);
 
     expect(news).toEqual([]);
     expect(world.store.outbox.get(id)).toMatchObject({ state: "queued", wamid: null, status: null });
@@ -139,7 +159,7 @@ describe("SqliteOutbox.note()", () => {
     const { id, claim } = await world.sending();
     await world.store.outbox.accepted(claim, "wamid.OUT", NOW);
     await world.store.sweep(NOW + 1000, 0);
-    await world.store.outbox.note([heard("failed")], NOW + 2000);
+    await world.store.statuses.note([heard("failed")], NOW + 2000);
 
     expect(await world.store.outbox.revive(id, NOW)).toBe(false);
     expect(world.store.outbox.get(id)?.state).toBe("dead");
@@ -150,7 +170,7 @@ describe("SqliteOutbox.note()", () => {
     const { id } = await world.sending();
 
     expect(
-      await world.store.outbox.note([heard("read", { wamid: "wamid.X", trackingId: "theirs" })], NOW),
+      await world.store.statuses.note([heard("read", { wamid: "wamid.X", trackingId: "theirs" })], NOW),
     ).toEqual([]);
     expect(world.store.outbox.get(id)).toMatchObject({ state: "sending", status: null });
   });
