@@ -139,7 +139,7 @@ export async function rates(bin: string): Promise<void> {
 /** The highest rate at which nothing is refused or lost and replies keep up. */
 export async function highest(bin: string): Promise<void> {
   let best = 0;
-  for (let perSecond = 800; perSecond <= 6000; perSecond += 200) {
+  for (let perSecond = 1000; perSecond <= 8000; perSecond = Math.round(perSecond / 80) * 100) {
     const kept = await withWorld(bin, async (world) => {
       const { errors, lost, doubled, lagMs } = await measure(world, {
         perSecond,
@@ -171,7 +171,7 @@ export async function floor(): Promise<void> {
   const [line] = await once(child.stdout, "data");
   await using sender = new WebhookSender({ port: Number(String(line)), secret: SECRET, connections: 64 });
   let best = 0;
-  for (let perSecond = 1000; perSecond <= 12_000; perSecond += 500) {
+  for (let perSecond = 2000; perSecond <= 20_000; perSecond = Math.round(perSecond / 80) * 100) {
     frames = 0;
     const startedAt = performance.now();
     const errors = await apply({ perSecond, seconds: 10, senders: 5000 }, async (index, from) => {
