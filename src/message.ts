@@ -1,3 +1,5 @@
+import type { Content } from "./content.ts";
+
 /**
  * A person on WhatsApp. Since 2026 the phone number may be hidden, and then only the business-scoped user id
  * (BSUID) is known; at least one of the two is always there.
@@ -8,8 +10,18 @@ export interface Identity {
   readonly bsuid?: string;
 }
 
-/** Why a message is stored but starts no turn of the agent, when that is known from the message alone. */
-export type Passive = "history" | "group" | "not-a-question";
+/**
+ * Why a message is stored but starts no turn of the agent, when that is known from the message alone. What is `context`
+ * reaches the agent with the person's next turn; the others never do.
+ */
+export type Passive = "history" | "group" | "context" | "system";
+
+/** Texts of an advertisement, as its owner wrote them. */
+export interface Referral {
+  readonly headline?: string;
+  readonly body?: string;
+  readonly url?: string;
+}
 
 /** One message that a person sent to our number. */
 export interface Inbound {
@@ -18,10 +30,14 @@ export interface Inbound {
   readonly from: Identity;
   /** The profile name, as its owner chose it: hostile until cleaned. */
   readonly name?: string;
-  /** WhatsApp's own word: text, image, audio, location, … */
-  readonly kind: string;
-  /** What the agent reads: the text itself, or a line that describes another kind of message. */
-  readonly text: string;
+  /** Shown to the agent, never trusted: a person can give it up and another take it. */
+  readonly username?: string;
+  readonly content: Content;
+  /** wamid of the message that it answers. */
+  readonly quotes?: string;
+  readonly forwarded?: boolean;
+  /** The advertisement that brought the person here. */
+  readonly referral?: Referral;
   /** Milliseconds since 1970 on WhatsApp's clock (whole seconds). */
   readonly sentAt: number;
   readonly passive?: Passive;
@@ -41,6 +57,8 @@ export function maskWamid(wamid: string): string {
 
 /** Shows who is meant without giving the number away: `+1555…4567`, `US.1349…`. */
 export function maskContact(id: string): string {
-  if (/^\d+$/.test(id)) return id.length < 8 ? "+…" : `+${id.slice(0, -8)}…${id.slice(-4)}`;
+  // A count behind a number tells its owners apart.
+  const [digits = ""] = id.split("~");
+  if (/^\d+$/.test(digits)) return digits.length < 8 ? "+…" : `+${digits.slice(0, -8)}…${digits.slice(-4)}`;
   return `${id.slice(0, 7)}…`;
 }

@@ -144,6 +144,174 @@ export function metaReceived(given: Fields = {}): Fields {
   return metaBody(metaChange({ contacts: [metaContact()], messages: [metaMessage(given)] }));
 }
 
+/** SHA-256 of nothing, as Meta's webhooks spell it and as everybody else does. */
+export const SHA256_BASE64 = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+export const SHA256_HEX = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+/** Of the message that another one is about. */
+export const TARGET = "wamid.HBgLMTU1NTAxMDAwMDEAAAAAAAA";
+
+/** What stands for a file in a message. */
+export function metaFile(mimeType: string, given: Fields = {}): Fields {
+  return {
+    id: "660011",
+    mime_type: mimeType,
+    sha256: SHA256_BASE64,
+    url: "https://lookaside.example/attachments/?mid=660011&ext=1800000300&hash=AbCd",
+    ...given,
+  };
+}
+
+/** Kapso's copy of a file, beside the message. */
+export function kapsoFile(filename: string, contentType: string, given: Fields = {}): Fields {
+  const where = `https://app.kapso.example/blobs/redirect/c2lnbmVk--00ff/${filename}`;
+  return kapsoAside({
+    has_media: true,
+    content: `Image attached (${filename}) [Size: 12 KB | Type: ${contentType}] URL: ${where}`,
+    media_url: where,
+    media_data: { url: where, filename, content_type: contentType, byte_size: 12_288 },
+    message_type_data: {},
+    ...given,
+  });
+}
+
+/** The part of a message that says what it is, for every kind that is documented or was seen, as Meta writes it. */
+export const KINDS: Readonly<Record<string, Fields & { readonly type: string }>> = {
+  text: { type: "text", text: { body: "Are you open on Sunday?" } },
+  image: { type: "image", image: metaFile("image/jpeg", { caption: "our table" }) },
+  video: { type: "video", video: metaFile("video/mp4") },
+  voice: { type: "audio", audio: metaFile("audio/ogg; codecs=opus", { voice: true }) },
+  recording: { type: "audio", audio: metaFile("audio/mpeg", { voice: false }) },
+  document: {
+    type: "document",
+    document: metaFile("application/pdf", { filename: "Menü.pdf", caption: "see page 2" }),
+  },
+  sticker: { type: "sticker", sticker: metaFile("image/webp", { animated: false }) },
+  spoiltFile: {
+    type: "image",
+    image: metaFile("image/jpeg", { url: undefined }),
+    errors: [{ code: 400, title: "Media download failed", details: "Not retriable" }],
+  },
+  position: { type: "location", location: { latitude: 52.516_27, longitude: 13.377_703 } },
+  place: {
+    type: "location",
+    location: {
+      latitude: 48.137_22,
+      longitude: 11.575_4,
+      name: "Market",
+      address: "1 Market Street",
+      url: "https://market.example/",
+    },
+  },
+  card: {
+    type: "contacts",
+    contacts: [
+      {
+        name: { formatted_name: "Bob Baker", first_name: "Bob", last_name: "Baker" },
+        phones: [{ phone: "+1 (555) 010-0002", wa_id: "15550100002", type: "CELL" }],
+        emails: [{ email: "bob@bakery.example", type: "WORK" }],
+        org: { company: "Baker & Sons", department: "Bread", title: "Baker" },
+        addresses: [{ street: "2 Mill Lane", city: "Smalltown", country_code: "us", type: "WORK" }],
+        urls: [{ url: "https://bakery.example", type: "WORK" }],
+        birthday: "1990-02-03",
+        origin: "other",
+      },
+    ],
+  },
+  button: {
+    type: "interactive",
+    context: { from: OURS, id: TARGET },
+    interactive: { type: "button_reply", button_reply: { id: "yes-1", title: "Yes" } },
+  },
+  row: {
+    type: "interactive",
+    interactive: { type: "list_reply", list_reply: { id: "tea", title: "Tea", description: "green" } },
+  },
+  form: {
+    type: "interactive",
+    interactive: {
+      type: "nfm_reply",
+      nfm_reply: {
+        name: "flow",
+        body: "Sent",
+        response_json: '{"flow_token":"f-1","day":"Sunday","guests":["Ann","Bob"]}',
+      },
+    },
+  },
+  callPermission: {
+    type: "interactive",
+    interactive: {
+      type: "call_permission_reply",
+      call_permission_reply: {
+        response: "accept",
+        expiration_timestamp: 1_800_600_000,
+        response_source: "user_action",
+      },
+    },
+  },
+  emptyInteractive: { type: "interactive", context: { from: OURS, id: TARGET } },
+  templateButton: { type: "button", button: { payload: "stop-news", text: "Stop" } },
+  order: {
+    type: "order",
+    order: {
+      catalog_id: "770022",
+      text: "before noon, please",
+      product_items: [
+        { product_retailer_id: "rye", quantity: 2, item_price: 3.5, currency: "EUR" },
+        { product_retailer_id: "roll", quantity: "10", item_price: "0.4", currency: "EUR" },
+      ],
+    },
+  },
+  reaction: { type: "reaction", reaction: { message_id: TARGET, emoji: "👍" } },
+  reactionGone: { type: "reaction", reaction: { message_id: TARGET } },
+  newNumber: {
+    type: "system",
+    system: {
+      type: "user_changed_number",
+      body: `Ann changed from ${ANN} to 15550100009`,
+      wa_id: "15550100009",
+    },
+  },
+  newUserId: {
+    type: "system",
+    system: {
+      type: "user_changed_user_id",
+      user_id: "US.4400110099",
+      previous_user_id: ANN_ID,
+      parent_user_id: "US.ENT.9900110099",
+      previous_parent_user_id: "US.ENT.9900110022",
+    },
+  },
+  newDevice: {
+    type: "system",
+    identity: { acknowledged: true, created_timestamp: SENT_AT, hash: "Zm9v" },
+    system: { type: "customer_identity_changed", body: "Ann's security code changed" },
+  },
+  edit: {
+    type: "edit",
+    edit: {
+      original_message_id: TARGET,
+      message: { context: { id: TARGET }, type: "text", text: { body: "on Monday, I mean" } },
+    },
+  },
+  editedCaption: {
+    type: "edit",
+    edit: {
+      original_message_id: TARGET,
+      message: { type: "image", image: metaFile("image/jpeg", { caption: "our other table" }) },
+    },
+  },
+  revoke: { type: "revoke", revoke: { original_message_id: TARGET } },
+  poll: {
+    type: "unsupported",
+    unsupported: { type: "poll_creation" },
+    errors: [{ code: 131_051, title: "Message type unknown", error_data: { details: "Not supported" } }],
+  },
+  unsupported: { type: "unsupported", errors: [{ code: 131_051, title: "Message type unknown" }] },
+  oldUnsupported: { type: "unknown", errors: [{ code: 131_051, title: "Unsupported message type" }] },
+  welcome: { type: "request_welcome" },
+  hologram: { type: "hologram", hologram: { id: "1", depth: 3 } },
+};
+
 export interface Signed {
   readonly headers: Readonly<Record<string, string>>;
   readonly raw: Buffer;

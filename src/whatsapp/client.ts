@@ -1,12 +1,17 @@
 import { z } from "zod";
 import { describeError } from "../errors.ts";
 import type { Identity } from "../message.ts";
-import { isSamePhone } from "../phone.ts";
+import { isSamePhone, parsePhone } from "../phone.ts";
+import type { OutgoingMedia } from "../pipeline/media.ts";
 import type { Outgoing, Sender, SendOutcome, Sighting } from "../pipeline/outbox.ts";
 import type { Receipts } from "../pipeline/typing.ts";
 import { ApiError, type ApiConnection } from "./connection.ts";
-import { listPage, readSentText } from "./listed.ts";
+import { listPage, readSent } from "./listed.ts";
+import { outgoingBody, outgoingType } from "./outgoing.ts";
+import { MISSING_OBJECT } from "./failure.ts";
+import { text } from "./inbound.ts";
 import type { RateBudget } from "./rate-budget.ts";
+import { uploadMedia } from "./upload.ts";
 
 export interface ListQuery {
   readonly direction: "inbound" | "outbound";
@@ -35,9 +40,12 @@ const CLOCK_MARGIN_MS = 300_000;
 /** A send takes effect within this, whenever its answer is lost. */
 const EFFECT_MS = 120_000;
 
-const sendAnswer = z.looseObject({ messages: z.array(z.looseObject({ id: z.string().min(1) })).min(1) });
+const sendAnswer = z.looseObject({
+  messages: z.array(z.looseObject({ id: z.string().min(1) })).min(1),
+  contacts: z.array(z.looseObject({ wa_id: text }).catch({})).catch([]),
+});
 
-/** WhatsApp's Cloud API behind Kapso's proxy. https://docs.kapso.ai */
+/** WhatsApp's Cloud API, Meta's own or behind Kapso's proxy. https://docs.kapso.ai */
 export class CloudApi implements Sender, Receipts {
   readonly #connection: ApiConnection;
 
@@ -73,26 +81,27 @@ export class CloudApi implements Sender, Receipts {
   }
 
   async send(message: Outgoing, signal: AbortSignal): Promise<SendOutcome> {
-    const body = {
-      messaging_product: "whatsapp",
-      recipient_type: "individual",
-      ...address(message.to),
-      type: "text",
-      text: { body: message.text, preview_url: false },
-      biz_opaque_callback_data: message.trackingId,
-    };
+    let mediaId: string | undefined;
     try {
+      mediaId = message.media && (await this.#upload(message.media, signal));
+    } catch (error) {
+      return uploadFailure(error);
+    }
+    try {
+      const body = outgoingBody(message, mediaId);
       const answer = sendAnswer.safeParse(
         await this.#connection.call({ path: this.#messagesPath, body }, signal),
       );
       const wamid = answer.data?.messages[0]?.id;
+      const waId = parsePhone(answer.data?.contacts[0]?.wa_id ?? "");
       return wamid === undefined
         ? { kind: "unknown", error: "The answer names no message id" }
-        : { kind: "accepted", wamid };
+        : { kind: "accepted", wamid, waId };
     } catch (error) {
       // The provider may repeat what it was given, and the error ends in logs.
+      if (error instanceof ApiError && isNoSuchNumber(error)) return NO_SUCH_NUMBER;
       if (error instanceof ApiError)
-        return { ...error.failure, error: error.failure.error.replaceAll(message.text, "…") };
+        return { ...error.failure, error: withoutText(error.failure.error, message.text) };
       return { kind: "unknown", error: describeError(error) };
     }
   }
@@ -103,6 +112,7 @@ export class CloudApi implements Sender, Receipts {
     isKnown: (wamid: string) => Promise<boolean>,
     signal: AbortSignal,
   ): Promise<Sighting> {
+    if (this.#connection.provider === "meta") return { kind: "unlisted" };
     try {
       // Any answer tells their clock; a span on ours could miss the message.
       if (this.#connection.skewMs === undefined)
@@ -114,9 +124,9 @@ export class CloudApi implements Sender, Receipts {
       let after: string | undefined;
       for (let pages = 0; pages < MAX_SEARCH_PAGES; pages++) {
         const page = await this.list({ direction: "outbound", since, until, after }, signal);
-        for (const sent of page.rows.map(readSentText))
+        for (const sent of page.rows.map(readSent))
           if (
-            sent &&
+            sent?.type === outgoingType(message) &&
             isSame(sent.to, message.to) &&
             sent.text.trim() === message.text.trim() &&
             !(await isKnown(sent.wamid))
@@ -154,16 +164,37 @@ export class CloudApi implements Sender, Receipts {
   }
 
   get #messagesPath(): string {
-    return `/meta/whatsapp/v24.0/${this.#connection.phoneNumberId}/messages`;
+    return this.#connection.graphPath(`${this.#connection.phoneNumberId}/messages`);
+  }
+
+  async #upload(media: OutgoingMedia, signal: AbortSignal): Promise<string> {
+    return uploadMedia(media, this.#connection, signal);
   }
 }
 
-/** A BSUID goes into `recipient`: in `to` it gets a 200 and is never delivered. `to` needs its `+`. */
-function address({
-  phone,
-  bsuid,
-}: Identity): { readonly to: string } | { readonly recipient: string | undefined } {
-  return phone === undefined ? { recipient: bsuid } : { to: `+${phone}` };
+/** Nothing was sent yet: whatever happened to the upload, it can be done again. */
+function uploadFailure(error: unknown): SendOutcome {
+  if (!(error instanceof ApiError))
+    return { kind: "refused", error: `The file is gone: ${describeError(error)}` };
+  const { failure } = error;
+  if (failure.kind !== "unknown") return failure;
+  return { kind: "later", scope: "person", maxTries: 5, error: `The file was not taken: ${failure.error}` };
+}
+
+/** Meta: an object with this id does not exist, or may not be seen. */
+function isNoSuchNumber({ failure }: ApiError): boolean {
+  return failure.kind === "refused" && failure.code === String(MISSING_OBJECT);
+}
+
+const NO_SUCH_NUMBER: SendOutcome = {
+  kind: "blocked",
+  code: "account",
+  error: "There is no such phone number id, or the key may not use it",
+  hint: "check KAPSO_PHONE_NUMBER_ID or WHATSAPP_PHONE_NUMBER_ID",
+};
+
+function withoutText(error: string, message: string): string {
+  return message === "" ? error : error.replaceAll(message, "…");
 }
 
 function isSame(a: Identity, b: Identity): boolean {

@@ -4,14 +4,20 @@ import { describeError, RelayError } from "../errors.ts";
 import { neverLeft, readText, type Fetch, type HttpRequest, type HttpResponse } from "../http.ts";
 import { parseJson } from "../json.ts";
 import { readFailure, type Failure } from "./failure.ts";
+import type { StreamedBody } from "./streamed-body.ts";
 import { RateBudget } from "./rate-budget.ts";
 
+/** Our number, and who carries its messages: Meta itself, or Kapso's proxy before it. */
 export interface Account {
+  readonly provider: "kapso" | "meta";
+  /** Kapso's API key, Meta's access token. */
   readonly apiKey: string;
   /** Digits. */
   readonly phoneNumberId: string;
   /** Origin only. */
   readonly baseUrl: string;
+  /** Of the Graph API, such as `v24.0`. */
+  readonly graphVersion: string;
 }
 
 export interface ApiCall {
@@ -19,6 +25,8 @@ export interface ApiCall {
   /** GET, or POST when there is a body. */
   readonly method?: HttpRequest["method"];
   readonly body?: unknown;
+  /** Instead of a body: one that is read while it is sent. */
+  readonly stream?: StreamedBody;
   readonly timeoutMs?: number;
   readonly maxBytes?: number;
 }
@@ -39,7 +47,10 @@ export class ApiError extends RelayError {
 const TIMEOUT_MS = 30_000;
 const MAX_ANSWER_BYTES = 1_048_576;
 const MAX_SKEW_MS = 86_400_000;
-const NETWORK = "check the network, and kapso.base_url (KAPSO_BASE_URL)";
+const NETWORK = {
+  kapso: "check the network, and kapso.base_url (KAPSO_BASE_URL)",
+  meta: "check the network, and meta.base_url (META_BASE_URL)",
+} as const;
 
 /** Requests with our key, and what their answers tell of the plan's rate and of the provider's clock. */
 export class ApiConnection {
@@ -65,6 +76,22 @@ export class ApiConnection {
     return this.#account.phoneNumberId;
   }
 
+  get provider(): Account["provider"] {
+    return this.#account.provider;
+  }
+
+  /** The key, for requests to the provider's own hosts. */
+  get authorization(): Readonly<Record<string, string>> {
+    const { provider, apiKey } = this.#account;
+    return provider === "meta" ? { Authorization: `Bearer ${apiKey}` } : { "X-API-Key": apiKey };
+  }
+
+  /** Where a node of Meta's Graph API is; Kapso passes these on. */
+  graphPath(node: string): string {
+    const { provider, graphVersion } = this.#account;
+    return `${provider === "kapso" ? "/meta/whatsapp" : ""}/${graphVersion}/${node}`;
+  }
+
   /** One request, its answer parsed as JSON; undefined when it is none. @throws ApiError */
   async call({ timeoutMs = TIMEOUT_MS, ...call }: ApiCall, signal: AbortSignal): Promise<unknown> {
     return withDeadline(timeoutMs, signal, async (limit) => {
@@ -80,17 +107,23 @@ export class ApiConnection {
       if (!(error instanceof DeadlineError)) throw error;
       throw new ApiError(
         { kind: "unknown", error: `No answer within ${timeoutMs} ms` },
-        { cause: error, hint: NETWORK },
+        { cause: error, hint: NETWORK[this.#account.provider] },
       );
     });
   }
 
-  async #send({ path, body, method }: ApiCall, signal: AbortSignal): Promise<HttpResponse> {
-    const { baseUrl, apiKey } = this.#account;
+  async #send({ path, body, stream, method }: ApiCall, signal: AbortSignal): Promise<HttpResponse> {
+    const { baseUrl } = this.#account;
     return this.#fetch(baseUrl + path, {
-      method: method ?? (body === undefined ? "GET" : "POST"),
-      headers: { "X-API-Key": apiKey, Accept: "application/json", "Content-Type": "application/json" },
+      method: method ?? (body === undefined && stream === undefined ? "GET" : "POST"),
+      headers: {
+        ...this.authorization,
+        Accept: "application/json",
+        "Content-Type": stream?.contentType ?? "application/json",
+        ...(stream && { "Content-Length": String(stream.bytes) }),
+      },
       ...(body !== undefined && { body: JSON.stringify(body) }),
+      ...(stream && { body: stream.open() }),
       redirect: "manual",
       signal,
     }).catch((cause: unknown) => {
@@ -98,7 +131,7 @@ export class ApiConnection {
       const failure: Failure = neverLeft(cause)
         ? { kind: "later", scope: "all", error }
         : { kind: "unknown", error };
-      throw new ApiError(failure, { cause, hint: NETWORK });
+      throw new ApiError(failure, { cause, hint: NETWORK[this.#account.provider] });
     });
   }
 

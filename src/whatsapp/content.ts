@@ -1,128 +1,133 @@
 import { z } from "zod";
-import type { Passive } from "../message.ts";
+import type { Content } from "../content.ts";
+import { readCards } from "./card-content.ts";
+import { readInteractive, readOrder, readTemplateButton } from "./choice-content.ts";
+import { cut, decimal, fieldOf, id, url, words } from "./fields.ts";
+import { readMedia } from "./media-content.ts";
+import { readSystem } from "./system-content.ts";
 
-/** What a message says, in the one line that the agent reads. */
-export interface Content {
-  readonly text: string;
-  readonly passive?: Passive;
-}
+const MAX_KIND_CHARS = 100;
 
-const word = z.string().optional().catch(undefined);
-const degrees = z.union([z.number(), z.string().regex(/^-?\d+(\.\d+)?$/)]);
-const media = z.looseObject({
-  caption: word,
-  filename: word,
-  voice: z.boolean().optional().catch(undefined),
-});
-const reply = z.looseObject({ title: word, description: word }).optional().catch(undefined);
-const bodies = z.looseObject({
-  text: z.looseObject({ body: z.string() }).optional().catch(undefined),
-  image: media.optional().catch(undefined),
-  video: media.optional().catch(undefined),
-  audio: media.optional().catch(undefined),
-  document: media.optional().catch(undefined),
-  sticker: media.optional().catch(undefined),
-  location: z
-    .looseObject({ latitude: degrees, longitude: degrees, name: word, address: word })
-    .optional()
-    .catch(undefined),
-  contacts: z
-    .array(z.looseObject({ name: z.looseObject({ formatted_name: word }).optional().catch(undefined) }))
-    .optional()
-    .catch(undefined),
-  interactive: z
-    .looseObject({
-      button_reply: reply,
-      list_reply: reply,
-      nfm_reply: z.looseObject({ name: word }).optional().catch(undefined),
-    })
-    .optional()
-    .catch(undefined),
-  button: z.looseObject({ text: word }).optional().catch(undefined),
-  order: z
-    .looseObject({ text: word, product_items: z.array(z.unknown()).optional().catch(undefined) })
-    .optional()
-    .catch(undefined),
-});
-type Bodies = z.output<typeof bodies>;
-
-/** Kinds that tell something about another message or the account, and ask nothing of the agent. */
-const NO_QUESTION = new Set([
-  "reaction",
-  "system",
-  "unsupported",
-  "edit",
-  "revoke",
-  "request_welcome",
-  "ephemeral",
-]);
-
-const MAX_TEXT_CHARS = 65_536;
-
-/** Total: every object gives a content, a kind that is not invented yet too. Undefined only for a text without a text. */
+/**
+ * What a message says; `kind` is WhatsApp's word for it. Total: every object gives a content, a kind that is not invented
+ * yet too. Undefined only for a text without a text.
+ * https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages
+ */
 export function readContent(kind: string, message: unknown): Content | undefined {
-  const parsed = bodies.safeParse(message);
-  const body: Bodies = parsed.success ? parsed.data : {};
-  if (kind === "text") return body.text && { text: body.text.body.slice(0, MAX_TEXT_CHARS) };
-  const text = `[${describe(kind, body)}]`.slice(0, MAX_TEXT_CHARS);
-  return NO_QUESTION.has(kind) ? { text, passive: "not-a-question" } : { text };
-}
-
-function describe(kind: string, body: Bodies): string {
   switch (kind) {
+    case "text":
+      return readText(message);
     case "image":
     case "video":
-    case "document":
-      return withDetails(kind, quote(body[kind]?.filename), quote(body[kind]?.caption, "caption "));
-    case "sticker":
-      return "sticker";
     case "audio":
     case "voice":
-      return body.audio?.voice === false ? "audio file" : "voice message";
+    case "document":
+    case "sticker":
+      return readMedia(kind, message);
     case "location":
-      return describeLocation(body.location);
+      return readLocation(message) ?? readUnknown(kind, message);
     case "contacts":
-      return withDetails(
-        "contact card",
-        ...(body.contacts ?? []).map(({ name }) => quote(name?.formatted_name)),
-      );
-    case "interactive":
-      return describeInteractive(body.interactive);
+      return readCards(message);
+    case "interactive": {
+      const reply = readInteractive(message);
+      return typeof reply === "string" ? readUnknown(reply, message) : reply;
+    }
     case "button":
-      return withDetails("chose", quote(body.button?.text));
+      return readTemplateButton(message) ?? readUnknown(kind, message);
     case "order":
-      return withDetails("order", `${body.order?.product_items?.length ?? 0} items`, quote(body.order?.text));
+      return readOrder(message);
     default:
-      return `${oneLine(kind).slice(0, 40) || "unknown"} message that can not be shown here`;
+      return readNews(kind, message) ?? readUnknown(kind, message);
   }
 }
 
-function describeLocation(location: Bodies["location"]): string {
-  if (!location) return "location";
-  const { latitude, longitude, name, address } = location;
-  return withDetails("location", `${latitude},${longitude}`, quote(name), quote(address));
+/** What tells of another message or of an account. Without saying of which it is of no use to anybody. */
+function readNews(kind: string, message: unknown): Content | undefined {
+  switch (kind) {
+    case "reaction":
+      return readReaction(message) ?? { type: "unsupported", what: kind };
+    case "edit":
+      return readEdit(message) ?? { type: "unsupported", what: kind };
+    case "revoke":
+      return readRevoke(message) ?? { type: "unsupported", what: kind };
+    case "system":
+      return readSystem(message);
+    case "request_welcome":
+      return { type: "system", event: kind };
+    case "unsupported":
+      return readUnsupported(message);
+    case "ephemeral":
+      return { type: "unsupported", what: kind };
+    default:
+      return undefined;
+  }
 }
 
-function describeInteractive(interactive: Bodies["interactive"]): string {
-  const chosen = interactive?.button_reply ?? interactive?.list_reply;
-  if (chosen) return withDetails("chose", quote(chosen.title), quote(chosen.description));
-  return withDetails(
-    interactive?.nfm_reply ? "filled in a form" : "interactive reply",
-    quote(interactive?.nfm_reply?.name),
-  );
+function readText(message: unknown): Content | undefined {
+  const body = fieldOf(fieldOf(message, "text"), "body");
+  return typeof body === "string" ? { type: "text", text: words.parse(body) ?? "" } : undefined;
 }
 
-function withDetails(head: string, ...details: readonly string[]): string {
-  const given = details.filter((detail) => detail !== "");
-  return given.length === 0 ? head : `${head}: ${given.join(", ")}`;
+const degrees = (max: number) => decimal.refine((value) => Math.abs(value) <= max);
+const location = z.object({
+  latitude: degrees(90),
+  longitude: degrees(180),
+  name: words,
+  address: words,
+  url,
+});
+
+/** Undefined without coordinates: none are better than a place in the sea. */
+function readLocation(message: unknown): Content | undefined {
+  const place = location.safeParse(fieldOf(message, "location")).data;
+  if (!place) return undefined;
+  const { latitude, longitude, name, address, url: page } = place;
+  return {
+    type: "location",
+    latitude,
+    longitude,
+    ...(name && { name }),
+    ...(address && { address }),
+    ...(page && { url: page }),
+  };
 }
 
-/** People choose captions and names: quoted and on one line, they can not pass for something of ours. */
-function quote(text: string | undefined, label = ""): string {
-  const line = oneLine(text ?? "").replaceAll('"', "'");
-  return line === "" ? "" : `${label}"${line}"`;
+/** Taken back: Meta leaves the emoji out, others send an empty one. */
+function readReaction(message: unknown): Content | undefined {
+  const reaction = fieldOf(message, "reaction");
+  const target = id.parse(fieldOf(reaction, "message_id"));
+  const emoji = words.parse(fieldOf(reaction, "emoji"));
+  return target === undefined ? undefined : { type: "reaction", target, ...(emoji && { emoji }) };
 }
 
-function oneLine(text: string): string {
-  return text.replace(/[\p{Cc}\p{Zl}\p{Zp}\s]+/gu, " ").trim();
+/** Nobody edits an edit; so it can not be nested without end. */
+function readEdit(message: unknown): Content | undefined {
+  const edit = fieldOf(message, "edit");
+  const target = id.parse(fieldOf(edit, "original_message_id"));
+  if (target === undefined) return undefined;
+  const now = fieldOf(edit, "message");
+  const kind = words.parse(fieldOf(now, "type")) ?? "unknown";
+  const content = kind === "edit" ? undefined : readContent(kind, now);
+  return { type: "edit", target, content: content ?? unknown(kind) };
+}
+
+function readRevoke(message: unknown): Content | undefined {
+  const target = id.parse(fieldOf(fieldOf(message, "revoke"), "original_message_id"));
+  return target === undefined ? undefined : { type: "revoke", target };
+}
+
+function readUnsupported(message: unknown): Content {
+  const what = words.parse(fieldOf(fieldOf(message, "unsupported"), "type"));
+  return { type: "unsupported", ...(what && { what: cut(what, MAX_KIND_CHARS) }) };
+}
+
+/** What WhatsApp does not pass on comes with the reason; older versions of the API call such a message `unknown`. */
+function readUnknown(kind: string, message: unknown): Content {
+  const errors = fieldOf(message, "errors");
+  if (!Array.isArray(errors) || errors.length === 0) return unknown(kind);
+  return { type: "unsupported", ...(kind !== "unknown" && { what: cut(kind, MAX_KIND_CHARS) }) };
+}
+
+function unknown(kind: string): Content {
+  return { type: "unknown", kind: cut(kind, MAX_KIND_CHARS) };
 }

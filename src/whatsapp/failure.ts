@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { parseRetryAfter } from "../retry-after.ts";
 import type { SendOutcome } from "../pipeline/outbox.ts";
 
 /** What an answer other than success means for the request. */
@@ -24,7 +25,10 @@ const blocked = (hint: string, what: "credentials" | "account" = "account"): Rul
   hint,
   what,
 });
-const TOKEN = blocked("the key or token was refused: set a valid one (KAPSO_API_KEY)", "credentials");
+const TOKEN = blocked(
+  "the key or token was refused: set a valid one (KAPSO_API_KEY, WHATSAPP_ACCESS_TOKEN)",
+  "credentials",
+);
 const RIGHTS = blocked("the key lacks a right: check its permissions in the dashboard", "credentials");
 const ACCOUNT = blocked("WhatsApp restricted the account: see WhatsApp Manager, Account quality");
 const PAYMENT = blocked("add a payment method or credits in the dashboard");
@@ -60,12 +64,16 @@ const REMEDY = new Map<number, string>([
   [470, "more than 24 hours since the person's last message: only a template can be sent"],
 ]);
 
+/** Does not exist, or may not be seen. https://developers.facebook.com/docs/graph-api/guides/error-handling */
+export const MISSING_OBJECT = 33;
+
 const errorBody = z.looseObject({
   error: z.union([
     z.string(),
     z.looseObject({
       message: z.string().optional().catch(undefined),
       code: z.union([z.number(), z.string()]).optional().catch(undefined),
+      error_subcode: z.number().optional().catch(undefined),
       error_data: z.looseObject({ details: z.string().optional() }).optional().catch(undefined),
     }),
   ]),
@@ -116,9 +124,14 @@ function judge(status: number, code: number | undefined): Rule {
   if (status === 402) return PAYMENT;
   if (isJudged) return REFUSED;
   if (status === 403) return RIGHTS;
-  if (status === 404) return blocked("there is no such phone number id: check KAPSO_PHONE_NUMBER_ID");
+  if (status === 404)
+    return blocked(
+      "there is no such phone number id: check KAPSO_PHONE_NUMBER_ID (Meta: WHATSAPP_PHONE_NUMBER_ID)",
+    );
   if (status >= 300 && status < 400)
-    return blocked("the address redirects: check kapso.base_url (KAPSO_BASE_URL)");
+    return blocked(
+      "the address redirects: check kapso.base_url (KAPSO_BASE_URL) or meta.base_url (META_BASE_URL)",
+    );
   return status >= 400 ? REFUSED : UNKNOWN;
 }
 
@@ -134,9 +147,11 @@ function parseBody(body: string): {
         message: parsed.message === undefined ? parsed.error : `${parsed.error}: ${parsed.message}`,
         ...parseCode(parsed.code),
       };
-    const { message, code, error_data: data } = parsed.error;
+    const { message, code, error_subcode: subcode, error_data: data } = parsed.error;
     const details = data?.details === undefined || data.details === message ? "" : `: ${data.details}`;
-    return { message: (message ?? "") + details, ...parseCode(code) };
+    // 100 is any wrong parameter; with this subcode, the object in the path itself.
+    const isMissing = Number(code) === 100 && subcode === MISSING_OBJECT;
+    return { message: (message ?? "") + details, ...parseCode(isMissing ? MISSING_OBJECT : code) };
   } catch {
     // No JSON, or JSON of no known shape: the status has to do.
     return {};
@@ -146,14 +161,6 @@ function parseBody(body: string): {
 function parseCode(code: string | number | undefined): { readonly code?: number; readonly slug?: string } {
   if (code === undefined || code === "") return {};
   return /^\d+$/.test(String(code)) ? { code: Number(code) } : { slug: String(code) };
-}
-
-/** Seconds or an HTTP date, at most ten minutes: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after */
-export function parseRetryAfter(value: string | null, now = Date.now()): number | undefined {
-  const text = value?.trim() ?? "";
-  if (/^\d{1,9}(\.\d+)?$/.test(text)) return Math.min(Number(text) * 1000, 600_000);
-  const date = /^[A-Z][a-z]+,? .* GMT$/.test(text) ? Date.parse(text) : Number.NaN;
-  return Number.isFinite(date) ? Math.min(Math.max(date - now, 0), 600_000) : undefined;
 }
 
 function codes(list: readonly number[], verdict: Rule): [number, Rule][] {

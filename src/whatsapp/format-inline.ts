@@ -1,14 +1,20 @@
 import type { MarkedToken, Token, Tokens } from "marked";
 import { decodeEntities, stripHtml } from "./format-html.ts";
+import { literalMarker, literalText } from "./format-literal.ts";
 import type { Run } from "./format-runs.ts";
 
 /** Flattens inline tokens to runs of text that each know the markers they stand in. */
 export function inlineRuns(tokens: readonly Token[], marks = "", inLink = false): Run[] {
+  let before = "";
   return tokens.flatMap((token, index) => {
-    const literal = literalSpan(token, tokens[index - 1]);
+    const around = { before, after: tokens[index + 1]?.raw ?? "" };
+    before = (before + token.raw).slice(-MAX_BEFORE);
+    const text = literalText(token, around);
+    if (text !== undefined) return [{ text, marks }];
+    const literal = literalMarker(token, around);
     if (literal === undefined) return tokenRuns(token, marks, inLink);
-    const marker = { text: literal.marker, marks };
-    return [marker, ...inlineRuns(literal.tokens, marks, inLink), marker];
+    const marker = { text: literal, marks };
+    return [marker, ...inlineRuns(innerTokens(token), marks, inLink), marker];
   });
 }
 
@@ -23,6 +29,9 @@ export function inlineCode(code: string): string {
 export function isKnownToken(token: Token): token is MarkedToken {
   return TOKEN_TYPES.has(token.type);
 }
+
+// Longer than the path in front of any token.
+const MAX_BEFORE = 260;
 
 const TOKEN_TYPES = new Set<string>([
   "blockquote",
@@ -48,17 +57,8 @@ const TOKEN_TYPES = new Set<string>([
   "text",
 ] satisfies MarkedToken["type"][]);
 
-/**
- * What Markdown calls emphasis and people call arithmetic, a range or a home folder: `2*3*4`,
- * `2**3**4`, `10~20, 30~40`, `~/bin:~/lib`.
- */
-function literalSpan(token: Token, previous: Token | undefined) {
-  if (!isKnownToken(token)) return undefined;
-  if (token.type !== "em" && token.type !== "strong" && token.type !== "del") return undefined;
-  const isInWord = previous?.type === "text" && /[a-z0-9]$/i.test(previous.raw.slice(-1));
-  const literal = isInWord ? /^(?:\*(?!\*)|~(?!~)|\*\*(?=\d))/ : /^~(?=\/)/;
-  const marker = literal.exec(token.raw)?.[0];
-  return marker === undefined ? undefined : { marker, tokens: token.tokens };
+function innerTokens(token: Token): Token[] {
+  return isKnownToken(token) && "tokens" in token ? (token.tokens ?? []) : [];
 }
 
 function tokenRuns(token: Token, marks: string, inLink: boolean): Run[] {
@@ -93,9 +93,10 @@ function tokenRuns(token: Token, marks: string, inLink: boolean): Run[] {
 /**
  * CommonMark does not see the strong text in `**「重要」**です`, as a closing delimiter between
  * punctuation and a letter is none in its rules, and models write that all day in Japanese.
+ * Behind a comma or an opening bracket it is code: `f(**a,**b)`.
  */
 function textRuns(text: string, marks: string): Run[] {
-  const parts = text.split(/(?<![a-z0-9*])\*\*(?=[^\s*])([^*\n]+)(?<=\S)\*\*(?!\*)/i);
+  const parts = text.split(/(?<![a-z0-9*])\*\*(?=[^\s*])([^*\n]+)(?<=[^\s,([{=+-])\*\*(?!\*)/i);
   return parts.map((part, index) => ({
     text: decodeEntities(part),
     marks: index % 2 === 0 ? marks : `${marks}*`,
@@ -103,32 +104,33 @@ function textRuns(text: string, marks: string): Run[] {
 }
 
 function linkRuns(link: Tokens.Link, marks: string): Run[] {
-  if (link.autolink === true) {
-    // Without angle brackets the reader sees what the agent wrote, up to the full stop after it.
-    return [{ text: link.text, marks: "", isUrl: link.raw.startsWith("<") }];
-  }
-  return labelled(inlineRuns(link.tokens, marks, true), link.href);
+  if (link.autolink !== true) return labelled(inlineRuns(link.tokens, marks, true), link.href);
+  const address = { text: link.text, marks: "" };
+  if (link.raw.startsWith("<")) return [{ ...address, url: "apart" }];
+  // Without angle brackets the reader sees what the agent wrote, up to the full stop after it.
+  return [/^mailto:/i.test(link.href) ? address : { ...address, url: "as written" }];
 }
 
 function imageRuns(image: Tokens.Image, marks: string, inLink: boolean): Run[] {
-  const alt = { text: decodeEntities(image.text), marks };
-  return inLink ? [alt] : labelled([alt], image.href);
+  const alt = inlineRuns(image.tokens, marks, true);
+  return inLink ? alt : labelled(alt, image.href);
 }
 
 /** WhatsApp has no link syntax, so the address follows the label. */
 function labelled(label: readonly Run[], href: string): Run[] {
   const text = label.map((run) => run.text).join("");
   const url = displayUrl(href);
-  // A link inside the page leads nowhere in a chat.
-  if (url === "" || url.startsWith("#")) return [...label];
-  const address: Run = { text: url, marks: "", isUrl: true };
+  // A link inside the page leads nowhere in a chat, and an embedded file is pages of nonsense.
+  if (url === "" || /^(?:#|data:)/i.test(url)) return [...label];
+  const address: Run = { text: url, marks: "", url: "apart" };
   if (text.trim() === "" || bareUrl(text.trim()) === bareUrl(url)) return [address];
   const isSeparated = /[:?!]$|:\/\//.test(text);
   return [...label, { text: isSeparated ? " " : ": ", marks: "" }, address];
 }
 
 function displayUrl(href: string): string {
-  return href.replace(/^(mailto|tel):/i, "").replaceAll(/\s/g, (space) => encodeURIComponent(space));
+  const url = decodeEntities(href).replace(/^(mailto|tel):/i, "");
+  return url.replaceAll(/\s/g, (space) => encodeURIComponent(space));
 }
 
 function bareUrl(url: string): string {

@@ -2,8 +2,11 @@ export interface Run {
   readonly text: string;
   /** The WhatsApp markers this text stands in, such as "*_". */
   readonly marks: string;
-  /** An address that nothing may touch, or it becomes part of the link. */
-  readonly isUrl?: boolean;
+  /**
+   * An address. Nothing may touch one that we put there, or it becomes part of the link; one in the
+   * agent's own sentence keeps the full stop behind it, which is none to any reader of addresses.
+   */
+  readonly url?: "apart" | "as written";
 }
 
 /** Writes runs with as many of their markers as WhatsApp will read as markers. */
@@ -20,14 +23,22 @@ function separateUrls(runs: readonly Run[]): Run[] {
   const output: Run[] = [];
   let previous: Run | undefined;
   for (const run of runs.filter(({ text }) => text !== "")) {
-    const isGlued =
-      (previous?.isUrl === true && !/^\s/.test(run.text)) ||
-      (run.isUrl === true && previous !== undefined && isWord(previous.text.slice(-1)));
-    if (isGlued) output.push({ text: " ", marks: "" });
+    if (previous !== undefined && isGlued(previous, run)) output.push({ text: " ", marks: "" });
     output.push(run);
     previous = run;
   }
   return output;
+}
+
+function isGlued(before: Run, after: Run): boolean {
+  if (before.url === "apart") return !/^\s/.test(after.text);
+  if (before.url === "as written") return after.text.startsWith(")") && isBalanced(before.text);
+  return after.url === "apart" && isWord(before.text.slice(-1));
+}
+
+/** Otherwise the bracket behind it is the address's own, and the parser's error. */
+function isBalanced(url: string): boolean {
+  return url.split("(").length === url.split(")").length;
 }
 
 function toLines(runs: readonly Run[]): Run[][] {

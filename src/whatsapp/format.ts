@@ -1,4 +1,4 @@
-import { Lexer, type Token, type Tokens, type TokensList } from "marked";
+import { Hooks, Lexer, type Token, type Tokens, type TokensList } from "marked";
 import { inlineCode, inlineRuns, isKnownToken } from "./format-inline.ts";
 import { stripHtml } from "./format-html.ts";
 import { renderRuns } from "./format-runs.ts";
@@ -9,7 +9,7 @@ export function toWhatsApp(markdown: string): string {
   if (markdown.length > MAX_LENGTH) return markdown.trim();
 
   try {
-    const tokens = new BoundedLexer({ gfm: true }).lex(markdown);
+    const tokens = new BoundedLexer({ gfm: true, hooks: new AddressMask() }).lex(markdown);
     return renderBlocks(tokens, { depth: 0, quoted: false }).replace(/^\n+/, "").trimEnd();
   } catch {
     // marked throws when it finds itself in an endless loop. An unformatted reply is better
@@ -35,6 +35,16 @@ const MAX_INDENT_LEVELS = 4;
 
 // 20,000 nested quotes overflow the parser's stack, and each level parses all of its text again.
 const MAX_NESTING = 32;
+
+/** Keeps emphasis from ending within an address: `_see https://a.b/c_(d) now_`. */
+class AddressMask extends Hooks {
+  override emStrongMask(source: string): string {
+    return source.replaceAll(ADDRESS, (address) => address.replaceAll("_", "a"));
+  }
+}
+
+/** Without what may end the sentence or the emphasis around it. */
+const ADDRESS = /(?:https?:\/\/|www\.)[^\s<>]*[^\s<>*_~.,:;!?'")\]]/gi;
 
 class BoundedLexer extends Lexer {
   #nesting = 0;
@@ -130,7 +140,8 @@ function renderQuote(quote: Tokens.Blockquote, context: Context): string {
 function renderList(list: Tokens.List, context: Context): string {
   const start = list.start === "" ? 1 : list.start;
   const items = list.items.map((item, index) => {
-    const marker = list.ordered ? `${start + index}.` : bullet(item, context.depth);
+    const mark = bullet(item, context.depth);
+    const marker = list.ordered ? `${start + index}.${item.task ? ` ${mark}` : ""}` : mark;
     const text = renderItem(item, context);
     return indentation(context.depth) + marker + (/^(\n|$)/.test(text) ? "" : " ") + text;
   });
@@ -149,12 +160,18 @@ function renderItem(item: Tokens.ListItem, context: Context): string {
   for (const token of item.tokens) {
     const block = renderBlock(token, { ...context, depth });
     if (block === "") continue;
-    // Nested lists are indented already, and code must keep the indentation it has.
-    const isVerbatim = token.type === "list" || token.type === "code" || block.startsWith("```");
+    // WhatsApp knows a quote at the start of a line only.
+    const isQuote = token.type === "blockquote" && !context.quoted && output !== "";
+    const isVerbatim = isQuote || isAtMargin(token, block);
     const indented = isVerbatim ? block : block.replaceAll(/^(?=.)/gm, indentation(depth));
     output += output === "" && !isVerbatim ? indented.trimStart() : `\n${indented}`;
   }
   return output;
+}
+
+/** Nested lists are indented already, code keeps the indentation it has. */
+function isAtMargin(token: Token, block: string): boolean {
+  return token.type === "list" || token.type === "code" || block.startsWith("```");
 }
 
 function indentation(depth: number): string {

@@ -1,11 +1,18 @@
 import { z } from "zod";
+import type { Content, IdentityChange } from "../content.ts";
 import type { Identity, Inbound } from "../message.ts";
-import { isBsuid, parsePhone } from "../phone.ts";
+import { isBsuid, isSamePhone, parsePhone } from "../phone.ts";
 import type { Malformed } from "../pipeline/receive.ts";
 import { readContent } from "./content.ts";
+import { cut } from "./fields.ts";
 
 /** A text field that may be absent, null or of another type. */
 export const text = z.string().nullish().catch(undefined);
+
+const flag = z.boolean().nullish().catch(undefined);
+const MAX_NAME_CHARS = 256;
+const MAX_AD_CHARS = 1000;
+const MAX_WAMID_CHARS = 1024;
 
 /** The fields that a message has wherever it comes from: Kapso's list, Kapso's webhook, Meta's webhook. */
 export const messageRow = z.looseObject({
@@ -16,8 +23,13 @@ export const messageRow = z.looseObject({
   to: text,
   from_user_id: text,
   to_user_id: text,
+  username: text,
   group_id: text,
-  text: z.looseObject({ body: text }).nullish().catch(undefined),
+  context: z
+    .looseObject({ id: text, forwarded: flag, frequently_forwarded: flag })
+    .nullish()
+    .catch(undefined),
+  referral: z.looseObject({ headline: text, body: text, source_url: text }).nullish().catch(undefined),
   kapso: z
     .looseObject({ direction: text, origin: text, phone_number: text, contact_name: text })
     .nullish()
@@ -31,7 +43,10 @@ export interface Aside {
   /** More places where the sender's number or user id may be. */
   readonly identities?: readonly (string | null | undefined)[];
   readonly name?: string | null | undefined;
+  readonly username?: string | null | undefined;
   readonly isGroup?: boolean;
+  /** Our own number, if the provider tells: what comes from it is no person's. */
+  readonly ownPhone?: string | null | undefined;
 }
 
 export type Read = { readonly message: Inbound } | { readonly malformed: Malformed };
@@ -43,36 +58,70 @@ export function readInbound(raw: unknown, aside: Aside): Read | undefined {
   if (!parsed.success)
     return fault(`${parsed.error.issues[0]?.path.join(".") ?? ""}: ${parsed.error.issues[0]?.message}`);
   const row = parsed.data;
-  if (row.kapso?.direction === "outbound") return undefined;
+  if (isOurs(row, aside)) return undefined;
   const sentAt = readTimestamp(row.timestamp);
   if (sentAt === undefined) return fault("timestamp: no seconds since 1970");
-  const { identities = [], phoneNumberId } = aside;
-  const from = readIdentity([row.from, row.from_user_id, ...identities, row.kapso?.phone_number]);
-  // Meta's notes on an account ("changed number") name nobody who wrote.
-  if (!from && row.type === "system") return undefined;
-  if (!from) return fault("from: neither a phone number nor a user id");
   const content = readContent(row.type, raw);
   if (!content) return fault("text: has no body");
+  const from = readIdentity([
+    row.from,
+    row.from_user_id,
+    ...(aside.identities ?? []),
+    row.kapso?.phone_number,
+    ...(content.type === "system" ? knownAs(content.change) : []),
+  ]);
+  // WhatsApp's word on an account of which it says nothing more.
+  if (!from && content.type === "system") return undefined;
+  if (!from) return fault("from: neither a phone number nor a user id");
   const name = aside.name || row.kapso?.contact_name;
+  const username = aside.username || row.username;
   return {
     message: {
-      ...content,
-      ...passive(row, aside),
       wamid: row.id,
-      phoneNumberId,
+      phoneNumberId: aside.phoneNumberId,
       from,
-      ...(name && { name }),
-      kind: row.type,
+      ...(name && { name: cut(name, MAX_NAME_CHARS) }),
+      ...(username && { username: cut(username, MAX_NAME_CHARS) }),
+      content,
+      ...readContext(row),
+      ...passive(row, content, aside),
       sentAt,
     },
   };
 }
 
-function passive(row: MessageRow, { isGroup }: Aside): Pick<Inbound, "passive"> {
+/** Under the old ones they are known already. */
+function knownAs({ oldPhone, oldBsuid, newPhone, newBsuid }: IdentityChange = {}): (string | undefined)[] {
+  return [oldPhone ?? newPhone, oldBsuid ?? newBsuid];
+}
+
+/** What we sent, and what the owner of the number typed in WhatsApp's own app. */
+function isOurs({ from, kapso }: MessageRow, { ownPhone }: Aside): boolean {
+  if (kapso?.direction === "outbound") return true;
+  const [sender, own] = [parsePhone(from ?? ""), parsePhone(ownPhone ?? "")];
+  return sender !== undefined && own !== undefined && isSamePhone(sender, own);
+}
+
+function readContext({ context, referral }: MessageRow): Pick<Inbound, "quotes" | "forwarded" | "referral"> {
+  const { headline, body, source_url: url } = referral ?? {};
+  const isForwarded = context?.forwarded === true || context?.frequently_forwarded === true;
+  const ad = {
+    ...(headline && { headline: cut(headline, MAX_AD_CHARS) }),
+    ...(body && { body: cut(body, MAX_AD_CHARS) }),
+    ...(url && { url: cut(url, MAX_AD_CHARS) }),
+  };
+  return {
+    ...(context?.id && { quotes: cut(context.id, MAX_WAMID_CHARS) }),
+    ...(isForwarded && { forwarded: true }),
+    ...(Object.keys(ad).length > 0 && { referral: ad }),
+  };
+}
+
+function passive(row: MessageRow, content: Content, { isGroup }: Aside): Pick<Inbound, "passive"> {
   if (row.kapso?.origin === "history_sync") return { passive: "history" };
   // Answering a group message would write to its author alone.
   if (row.group_id || isGroup) return { passive: "group" };
-  return {};
+  return content.type === "system" ? { passive: "system" } : {};
 }
 
 /** Fields are judged by their value: user ids were seen in `from`, and any of them may be absent. */

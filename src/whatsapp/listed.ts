@@ -12,18 +12,24 @@ export const listPage = z.looseObject({
 });
 
 /** One of our own messages in the list, as far as it is needed to recognise it. */
-export interface ListedText {
+export interface ListedSent {
   readonly wamid: string;
   readonly to: Identity;
+  /** WhatsApp's word: text, image, audio, … */
+  readonly type: string;
+  /** Or the caption. */
   readonly text: string;
 }
 
-/** Undefined for what is no text of ours. */
-export function readSentText(raw: unknown): ListedText | undefined {
+const said = z.looseObject({ body: text, caption: text }).catch({});
+
+/** Undefined for what is no message of ours. */
+export function readSent(raw: unknown): ListedSent | undefined {
   const parsed = messageRow.safeParse(raw);
-  if (!parsed.success || parsed.data.type !== "text") return undefined;
-  const { id, to, to_user_id: toUserId, text: body, kapso } = parsed.data;
+  if (!parsed.success) return undefined;
+  const { id, to, to_user_id: toUserId, type, kapso } = parsed.data;
   if (kapso?.direction === "inbound") return undefined;
   const person = readIdentity([to, toUserId, kapso?.phone_number]);
-  return person && typeof body?.body === "string" ? { wamid: id, to: person, text: body.body } : undefined;
+  const { body, caption } = said.parse(parsed.data[type]);
+  return person && { wamid: id, to: person, type, text: body ?? caption ?? "" };
 }

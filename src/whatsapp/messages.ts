@@ -1,7 +1,7 @@
 import { splitText } from "./split.ts";
 
-/** One line without any character that Markdown could mean something by. */
-const PLAIN = /^(?![\s\d+=-])[^\n\r\t*_~`#>[\]|<&\\]*$/;
+/** One line without any character that Markdown could mean something by, and without an address. */
+const PLAIN = /^(?![\s\d+=-]|.*(?::\/\/|www\.))[^\n\r\t*_~`#>[\]|<&\\]*$/i;
 
 /**
  * An answer's Markdown as the texts that WhatsApp takes, in order; none for an empty answer. A plain line does without

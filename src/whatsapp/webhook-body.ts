@@ -48,6 +48,7 @@ const kapsoEvent = z.looseObject({
       is_group: z.boolean().nullish().catch(undefined),
       type: text,
       business_scoped_user_id: text,
+      username: text,
       contact_name: text,
       kapso: z.looseObject({ contact_name: text }).nullish().catch(undefined),
     })
@@ -60,14 +61,14 @@ type KapsoEvent = z.output<typeof kapsoEvent>;
 const metaChange = z.looseObject({
   field: text,
   value: z.looseObject({
-    metadata: z.looseObject({ phone_number_id: id }).nullish().catch(undefined),
+    metadata: z.looseObject({ phone_number_id: id, display_phone_number: text }).nullish().catch(undefined),
     contacts: z
       .array(
         z
           .looseObject({
             wa_id: text,
             user_id: text,
-            profile: z.looseObject({ name: text }).nullish().catch(undefined),
+            profile: z.looseObject({ name: text, username: text }).nullish().catch(undefined),
           })
           .catch({}),
       )
@@ -121,6 +122,7 @@ function readKapso(raw: unknown, { event = "", phoneNumberId }: WebhookBodyOptio
     phoneNumberId,
     identities: [conversation?.phone_number, conversation?.business_scoped_user_id],
     name: conversation?.kapso?.contact_name || conversation?.contact_name,
+    username: conversation?.username,
     isGroup: conversation?.is_group === true || conversation?.type === "group",
   };
   // As it came: the parsed one lacks what had another type than expected.
@@ -165,9 +167,10 @@ function readMeta(raw: unknown, phoneNumberId: string, into: Collected): void {
   if (field && field !== "messages") return void into.ignored.push(field);
   if ((value.metadata?.phone_number_id ?? phoneNumberId) !== phoneNumberId)
     return void into.ignored.push("another number's");
+  const ownPhone = value.metadata?.display_phone_number;
   const contacts = new Contacts(value.contacts ?? []);
   for (const message of value.messages ?? [])
-    addMessage(message, { phoneNumberId, ...contacts.of(message) }, into);
+    addMessage(message, { phoneNumberId, ownPhone, ...contacts.of(message) }, into);
   for (const status of value.statuses ?? []) {
     const read = readStatus(status);
     if (read) into.statuses.push(read);
@@ -188,11 +191,12 @@ class Contacts {
   }
 
   /** Who wrote a message: by its ids, or the only one when the message names nobody. */
-  of(message: unknown): Pick<Aside, "identities" | "name"> {
+  of(message: unknown): Pick<Aside, "identities" | "name" | "username"> {
     const { from, from_user_id: userId } = sender.parse(message);
     const contact =
       from || userId ? (this.#byId.get(from ?? "") ?? this.#byId.get(userId ?? "")) : this.#only;
-    return { identities: [contact?.wa_id, contact?.user_id], name: contact?.profile?.name };
+    const { name, username } = contact?.profile ?? {};
+    return { identities: [contact?.wa_id, contact?.user_id], name, username };
   }
 }
 

@@ -30,7 +30,12 @@ const throughMsw: Fetch = async (url, request) => {
 };
 
 function api({ fetch = throughMsw, baseUrl = BASE }: { fetch?: Fetch; baseUrl?: string } = {}): CloudApi {
-  return new CloudApi(new ApiConnection({ apiKey: KEY, phoneNumberId: "100", baseUrl }, { fetch, clock }));
+  return new CloudApi(
+    new ApiConnection(
+      { provider: "kapso", apiKey: KEY, phoneNumberId: "100", baseUrl, graphVersion: "v24.0" },
+      { fetch, clock },
+    ),
+  );
 }
 
 const outgoing = (given: object = {}) => ({
@@ -198,6 +203,16 @@ describe("send()", () => {
     });
     expect(seen[0]?.headers.get("x-api-key")).toBe(KEY);
     expect(seen[0]?.headers.get("authorization")).toBeNull();
+  });
+
+  test("a phone number id that there is not stops the queue instead of giving up one message after the other", async () => {
+    const error = { message: "Unsupported post request", code: 100, error_subcode: 33 };
+    posts(() => HttpResponse.json({ error }, { status: 400 }));
+
+    expect(await api().send(outgoing(), never)).toMatchObject({
+      kind: "blocked",
+      hint: expect.stringContaining("PHONE_NUMBER_ID"),
+    });
   });
 
   test("a user id goes into recipient, never into to", async () => {

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { describeContent } from "../../src/content-text.ts";
 import { readWebhookBody, type WebhookBody } from "../../src/whatsapp/webhook-body.ts";
 import {
   ANN,
@@ -205,8 +206,7 @@ describe("readWebhookBody() of one Kapso event", () => {
           phoneNumberId: PHONE_NUMBER_ID,
           from: { phone: ANN },
           name: "Ann",
-          kind: "text",
-          text: "two\nlines",
+          content: { type: "text", text: "two\nlines" },
           sentAt: SENT_AT_MS,
         },
       ],
@@ -436,7 +436,7 @@ describe("readWebhookBody() of a Kapso batch", () => {
   test.each([0, 1, 2, 100])("brings each of %i in its order", (count) => {
     const { messages, ...rest } = read(kapsoBatch(events(count)), RECEIVED);
 
-    expect(messages.map(({ text }) => text)).toEqual(
+    expect(messages.map(({ content }) => describeContent(content))).toEqual(
       Array.from({ length: count }, (_, index) => `text ${index}`),
     );
     expect(rest).toEqual({ statuses: [], malformed: [], ignored: [] });
@@ -503,8 +503,7 @@ describe("readWebhookBody() of Meta's body", () => {
           phoneNumberId: PHONE_NUMBER_ID,
           from: { phone: ANN, bsuid: ANN_ID },
           name: "Ann",
-          kind: "text",
-          text: "hello",
+          content: { type: "text", text: "hello" },
           sentAt: SENT_AT_MS,
         },
       ],
@@ -685,12 +684,12 @@ describe("readWebhookBody() of Meta's body", () => {
   });
 
   test.each([
-    ["interactive without its object", { type: "interactive", text: undefined, errors: [{ code: 131000 }] }],
-    ["form with no JSON", { type: "interactive", interactive: { nfm_reply: { response_json: "{" } } }],
-    ["image with errors", { type: "image", image: { id: "1" }, errors: [{ code: 400 }] }],
-    ["kind of tomorrow", { type: "hologram", hologram: {} }],
-  ])("delivers a message that is odd: %s", (_what, given) => {
-    expect(read(metaReceived(given))).toMatchObject({ messages: [{ kind: given.type }], malformed: [] });
+    ["unsupported", { type: "interactive", text: undefined, errors: [{ code: 131000 }] }],
+    ["form", { type: "interactive", interactive: { nfm_reply: { response_json: "{" } } }],
+    ["image", { type: "image", image: { id: "1" }, errors: [{ code: 400 }] }],
+    ["unknown", { type: "hologram", hologram: {} }],
+  ])("delivers a message that is odd as %s: %j", (type, given) => {
+    expect(read(metaReceived(given))).toMatchObject({ messages: [{ content: { type } }], malformed: [] });
   });
 });
 
@@ -902,8 +901,8 @@ describe("readWebhookBody() of anything", () => {
       fc.property(changes, fc.constantFrom(...EVENTS), (list, event) => {
         const delivered = read(changed(body, places, list), event);
 
-        for (const { wamid, from, text, sentAt } of delivered.messages) {
-          if (!wamid || typeof text !== "string" || !Number.isSafeInteger(sentAt))
+        for (const { wamid, from, content, sentAt } of delivered.messages) {
+          if (!wamid || typeof describeContent(content) !== "string" || !Number.isSafeInteger(sentAt))
             throw new Error("no message");
           if (!from.phone && !from.bsuid) throw new Error("a message of nobody");
         }
