@@ -34,7 +34,7 @@ export default defineConfig({
   input: { "cli/bin": "cli/bin.ts", "poller/bin": "poller/bin.ts" },
   platform: "node",
   // Optional speed-ups of ws, which it looks for at run time.
-  external: ["bufferutil", "utf-8-validate"],
+  external: ["bufferutil", "utf-8-validate", "sharp"],
   output: {
     dir: "dist",
     format: "esm",
