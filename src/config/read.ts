@@ -4,7 +4,8 @@ import leven from "leven";
 import { parse as parseToml, TomlError } from "smol-toml";
 import { z } from "zod";
 import { ConfigError, describeError } from "../errors.ts";
-import { NOT_YET, SETTINGS, type Setting, type Values } from "./settings.ts";
+import type { Setting } from "./setting.ts";
+import { NOT_YET, SETTINGS, type Values } from "./settings.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -47,7 +48,6 @@ export function readValues(
 ): Values {
   const file = path === undefined ? {} : readToml(path);
   reportUnknown(file, problems);
-  reportNotYet(env, problems);
   const reader = new Reader(env, home, problems);
   const values: Record<string, unknown> = {};
   for (const [section, settings] of Object.entries(SETTINGS)) {
@@ -172,11 +172,6 @@ function reportUnknown(file: Table, problems: string[]): void {
           problems.push(`${section}.${key}: there is no such key${suggest(key, known, `${section}.`)}`);
     }
   }
-}
-
-function reportNotYet(env: Environment, problems: string[]): void {
-  const variable = Object.keys(env).find((name) => name.startsWith("KAPSO_TRANSCRIBE_") && env[name]);
-  if (variable !== undefined) problems.push(`${variable}: ${NOT_YET["transcribe"]}`);
 }
 
 function suggest(name: string, known: readonly string[], prefix = ""): string {

@@ -1,42 +1,6 @@
 import { z } from "zod";
-import { parseDuration } from "./duration.ts";
-
-/** One key of config.toml: its check and default, the variables that override it, and a line for people. */
-export interface Setting<T extends z.ZodType = z.ZodType> {
-  readonly schema: T;
-  readonly env: readonly string[];
-  readonly about: string;
-  /** Secrets can also come from a file: `<key>_file` and `<VARIABLE>_FILE`. */
-  readonly secret: boolean;
-}
-
-function setting<T extends z.ZodType>(schema: T, env: string | readonly string[], about: string): Setting<T> {
-  return { schema, env: typeof env === "string" ? [env] : env, about, secret: false };
-}
-
-/** It travels in a header, where another character would be refused with the whole value in the error. */
-const secretLine = z
-  .string()
-  .regex(/^[\x21-\x7E]+$/, "must be one line of printable ASCII without spaces or quotes around it");
-
-function secret(env: string | readonly string[], about: string): Setting<z.ZodOptional<z.ZodString>> {
-  return { ...setting(secretLine.optional(), env, about), secret: true };
-}
-
-/** Milliseconds inside; `min` and `max` too. */
-function duration(fallback: string, { min, max }: { readonly min: string; readonly max: string }) {
-  const range = `a duration from ${min} to ${max}, such as "${fallback}"; a bare number counts seconds`;
-  const ms = (text: string) => parseDuration(text) ?? 0;
-  return z
-    .union([z.string(), z.number()], range)
-    .default(fallback)
-    .transform((value, context) => {
-      const parsed = parseDuration(value);
-      if (parsed !== undefined && parsed >= ms(min) && parsed <= ms(max)) return parsed;
-      context.addIssue(`must be ${range}`);
-      return z.NEVER;
-    });
-}
+import { duration, secret, secretLine, setting, size, type Setting, type ValueOf } from "./setting.ts";
+import { TRANSCRIBE } from "./transcribe-settings.ts";
 
 const origin = (fallback: string) =>
   z
@@ -70,11 +34,22 @@ export const SETTINGS = {
   },
   meta: {
     access_token: secret("WHATSAPP_ACCESS_TOKEN", "access token of Meta's Cloud API"),
-    phone_number_id: setting(z.string().optional(), "WHATSAPP_PHONE_NUMBER_ID", "phone number id at Meta"),
+    phone_number_id: setting(
+      z.string().regex(/^\d+$/, "must be the digits of the phone number id, not the phone number").optional(),
+      "WHATSAPP_PHONE_NUMBER_ID",
+      "phone number id (Meta's app dashboard, WhatsApp, API setup)",
+    ),
     app_secret: secret("WHATSAPP_APP_SECRET", "secret of the Meta app that signs webhooks"),
     verify_token: secret("WHATSAPP_VERIFY_TOKEN", "token of Meta's webhook verification"),
     base_url: setting(origin("https://graph.facebook.com"), "META_BASE_URL", "origin of Meta's Graph API"),
-    graph_version: setting(z.string().optional(), "META_GRAPH_VERSION", "version of the Graph API"),
+    graph_version: setting(
+      z
+        .string()
+        .regex(/^v\d+\.\d+$/, 'must be a version such as "v24.0"')
+        .default("v24.0"),
+      "META_GRAPH_VERSION",
+      "version of the Graph API",
+    ),
   },
   delivery: {
     mode: setting(
@@ -112,6 +87,11 @@ export const SETTINGS = {
       "WA_BACKFILL",
       "on the very first start: how far back messages are still answered",
     ),
+    quote: setting(
+      z.enum(["auto", "always", "never"]).default("auto"),
+      "WA_QUOTE",
+      "whether an answer quotes its question; auto: when the person wrote again in between",
+    ),
     receipts: setting(
       z.enum(["typing", "read", "none"]).default("typing"),
       "WA_RECEIPTS",
@@ -125,7 +105,7 @@ export const SETTINGS = {
         .url({ protocol: /^https$/, error: 'must be an https URL such as "https://bot.example.com/webhook"' })
         .optional(),
       "WA_WEBHOOK_URL",
-      "public address of the webhook (domain mode), to register it with Kapso",
+      "public address of the webhook (domain mode), to register it with Kapso and to check it",
     ),
     verify_token: secret("KAPSO_WEBHOOK_VERIFY_TOKEN", "token of Meta's verification by GET"),
     secret: secret(
@@ -236,6 +216,38 @@ export const SETTINGS = {
       "a send of unknown outcome must be missing from Kapso's list this long before it is sent again",
     ),
   },
+  transcribe: TRANSCRIBE,
+  media: {
+    max_size: setting(
+      size("25MB", { min: "1KB", max: "100MB" }),
+      "WA_MEDIA_MAX_SIZE",
+      "a larger file of a message is not fetched, and the agent is told",
+    ),
+    keep: setting(
+      duration("7d", { min: "1h", max: "365d" }),
+      "WA_MEDIA_KEEP",
+      "how long files stay in the media folder of the state",
+    ),
+    quota: setting(
+      size("2GB", { min: "1MB", max: "1000GB" }),
+      "WA_MEDIA_QUOTA",
+      "the media folder's limit; the oldest files go first",
+    ),
+    hosts: setting(
+      z
+        .array(
+          z.string().regex(/^[a-z\d.-]+$/, 'must be the whole name of a server such as "files.example.com"'),
+        )
+        .default([]),
+      "WA_MEDIA_HOSTS",
+      "more servers that may be asked for files, besides Kapso's and Meta's",
+    ),
+    send_from: setting(
+      z.array(z.string().min(1)).default(["~/.openclaw/workspace"]),
+      "WA_MEDIA_SEND_FROM",
+      "folders from which an agent may send files; relative names begin in the first",
+    ),
+  },
   state: {
     dir: setting(
       z.string().min(1).optional(),
@@ -268,10 +280,8 @@ export type Section = keyof typeof SETTINGS;
 export type Values = {
   readonly [S in Section]: { readonly [K in keyof (typeof SETTINGS)[S]]: ValueOf<(typeof SETTINGS)[S][K]> };
 };
-type ValueOf<T> = T extends { readonly schema: infer S extends z.ZodType } ? z.output<S> : never;
 
 /** Keys that an older configuration may have and that this version can not honour yet: stopping beats ignoring. */
 export const NOT_YET: Record<string, string> = {
-  transcribe: "transcription of voice messages is not supported yet; remove it to go on without",
   commands: "chat commands are not supported yet; remove them to go on without",
 };

@@ -1,12 +1,20 @@
 import { chmodSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { requireKapso } from "../../src/config/config.ts";
+import { requireAccount, requireInbound } from "../../src/config/account.ts";
+import { type Config } from "../../src/config/config.ts";
 import { readValues } from "../../src/config/read.ts";
-import { SETTINGS, type Setting } from "../../src/config/settings.ts";
+import type { Setting } from "../../src/config/setting.ts";
+import { SETTINGS } from "../../src/config/settings.ts";
 import { Home, problemsOf } from "./home.ts";
 
 const MINUTE = 60_000;
+
+const NUMBER = { KAPSO_PHONE_NUMBER_ID: "1" };
+
+function keyOf({ account }: Config): string | undefined {
+  return "missing" in account ? undefined : account.apiKey;
+}
 
 describe("loadConfig() without any setting", () => {
   test("has the documented defaults", () => {
@@ -16,7 +24,10 @@ describe("loadConfig() without any setting", () => {
 
     expect(config).toMatchObject({
       file: undefined,
-      kapso: { apiKey: undefined, phoneNumberId: undefined, baseUrl: "https://api.kapso.ai" },
+      provider: "kapso",
+      account: {
+        missing: [expect.stringContaining("kapso.api_key"), expect.stringContaining("phone_number_id")],
+      },
       delivery: { pollIntervalMs: 30_000 },
       gateway: {
         isNamed: false,
@@ -35,6 +46,7 @@ describe("loadConfig() without any setting", () => {
         rateWindowMs: MINUTE,
         sessionIsolation: true,
       },
+      transcribe: undefined,
       log: { level: "info", format: undefined },
     });
     expect([...config.security.roles]).toEqual([]);
@@ -61,7 +73,7 @@ describe("loadConfig() without any setting", () => {
     const config = home.load();
 
     expect(Object.isFrozen(config)).toBe(true);
-    for (const part of [config.kapso, config.delivery, config.gateway, config.security, config.state])
+    for (const part of [config.account, config.delivery, config.gateway, config.security, config.state])
       expect(Object.isFrozen(part)).toBe(true);
   });
 
@@ -91,7 +103,7 @@ describe("the order of settings", () => {
     const config = home.loadText('[gateway]\nsession_key = "file"\n', env);
 
     expect(config.gateway.sessionKey).toBe("file");
-    expect(config.kapso.apiKey).toBeUndefined();
+    expect(keyOf(config)).toBeUndefined();
     expect(config.security.rateLimit).toBe(10);
   });
 
@@ -452,6 +464,24 @@ const VARIABLES: readonly (readonly [string, string, string, string, unknown])[]
   ["WA_LIMIT_MESSAGE", "Slow down", "security", "limit_message", "Slow down"],
   ["KAPSO_SESSION_ISOLATION", "false", "security", "session_isolation", false],
   ["WA_SETTLE", "10s", "send", "settle", 10_000],
+  ["KAPSO_TRANSCRIBE_PROVIDER", "Groq", "transcribe", "provider", "groq"],
+  ["KAPSO_TRANSCRIBE_API_KEY", "k", "transcribe", "api_key", "k"],
+  ["WA_TRANSCRIBE_BASE_URL", "http://127.0.0.1:1/v1", "transcribe", "base_url", "http://127.0.0.1:1/v1"],
+  ["KAPSO_TRANSCRIBE_MODEL", "whisper-1", "transcribe", "model", "whisper-1"],
+  ["KAPSO_TRANSCRIBE_LANGUAGE", "en", "transcribe", "language", "en"],
+  ["KAPSO_TRANSCRIBE_MAX_AUDIO_SIZE", "1000000", "transcribe", "max_audio_size", 1_000_000],
+  ["WA_TRANSCRIBE_TIMEOUT", "45", "transcribe", "timeout", 45_000],
+  ["KAPSO_TRANSCRIBE_BINARY_PATH", "/opt/whisper", "transcribe", "binary_path", "/opt/whisper"],
+  ["KAPSO_TRANSCRIBE_MODEL_PATH", "/m.bin", "transcribe", "model_path", "/m.bin"],
+  ["KAPSO_TRANSCRIBE_NO_SPEECH_THRESHOLD", "0.5", "transcribe", "no_speech_threshold", 0.5],
+  ["KAPSO_TRANSCRIBE_CACHE_TTL", "0", "transcribe", "cache_ttl", 0],
+  ["KAPSO_TRANSCRIBE_DEBUG", "true", "transcribe", "debug", true],
+  ["WA_QUOTE", "always", "delivery", "quote", "always"],
+  ["WA_MEDIA_MAX_SIZE", "5MB", "media", "max_size", 5 * 1024 ** 2],
+  ["WA_MEDIA_KEEP", "1d", "media", "keep", 1440 * MINUTE],
+  ["WA_MEDIA_QUOTA", "1.5GB", "media", "quota", 1.5 * 1024 ** 3],
+  ["WA_MEDIA_HOSTS", "files.example.com", "media", "hosts", ["files.example.com"]],
+  ["WA_MEDIA_SEND_FROM", "/srv/out,~/more", "media", "send_from", ["/srv/out", "~/more"]],
   ["KAPSO_STATE_DIR", "/var/lib/relay", "state", "dir", "/var/lib/relay"],
   ["WA_KEEP_TEXT", "1d", "state", "keep_text", 1440 * MINUTE],
   ["WA_LOG_LEVEL", "debug", "log", "level", "debug"],
@@ -497,7 +527,7 @@ describe("the environment", () => {
     });
 
     expect(config).toMatchObject({
-      kapso: { apiKey: "k", phoneNumberId: "1", baseUrl: "http://127.0.0.1:8080" },
+      account: { apiKey: "k", phoneNumberId: "1", baseUrl: "http://127.0.0.1:8080" },
       delivery: { pollIntervalMs: 5 * MINUTE },
       security: { open: true, rateWindowMs: 30_000 },
       gateway: { isNamed: true, token: "t", url: "ws://10.0.0.1:1" },
@@ -598,15 +628,15 @@ describe("secrets", () => {
     using home = new Home();
     const file = home.write("secret", text);
 
-    expect(home.load({ KAPSO_API_KEY_FILE: file }).kapso.apiKey).toBe("key");
-    expect(home.load({ KAPSO_API_KEY_FILE: "~/secret" }).kapso.apiKey).toBe("key");
+    expect(keyOf(home.load({ ...NUMBER, KAPSO_API_KEY_FILE: file }))).toBe("key");
+    expect(keyOf(home.load({ ...NUMBER, KAPSO_API_KEY_FILE: "~/secret" }))).toBe("key");
   });
 
   test.each(inFile)("come from api_key_file (%j)", (text) => {
     using home = new Home();
     home.write("secret", text);
 
-    expect(home.loadText('[kapso]\napi_key_file = "~/secret"\n').kapso.apiKey).toBe("key");
+    expect(keyOf(home.loadText('[kapso]\napi_key_file = "~/secret"\n', NUMBER))).toBe("key");
   });
 
   test.each([
@@ -641,11 +671,11 @@ describe("secrets", () => {
     const fromEnv = home.write("env", "env");
     const fromToml = home.write("toml", "toml");
 
-    expect(home.loadText("[kapso]\napi_key = 'toml'\n", { KAPSO_API_KEY_FILE: fromEnv }).kapso.apiKey).toBe(
-      "env",
-    );
     expect(
-      home.loadText(`[kapso]\napi_key_file = "${fromToml}"\n`, { KAPSO_API_KEY: "env" }).kapso.apiKey,
+      keyOf(home.loadText("[kapso]\napi_key = 'toml'\n", { ...NUMBER, KAPSO_API_KEY_FILE: fromEnv })),
+    ).toBe("env");
+    expect(
+      keyOf(home.loadText(`[kapso]\napi_key_file = "${fromToml}"\n`, { ...NUMBER, KAPSO_API_KEY: "env" })),
     ).toBe("env");
   });
 
@@ -783,6 +813,17 @@ describe("who may write", () => {
 });
 
 describe("what can not work together", () => {
+  test.each(["~", "~/.local", "~/.local/state/wa-relay", "/"])(
+    "P5: an agent may not send from %s, where everybody's files are",
+    (folder) => {
+      using home = new Home();
+
+      expect(home.problems("", { WA_MEDIA_SEND_FROM: folder })).toEqual([
+        expect.stringContaining("media.send_from"),
+      ]);
+    },
+  );
+
   test.each([
     ["the Funnel's address is its own", { WA_WEBHOOK_URL: "https://bot.example.com" }, "webhook.url"],
     ["a Funnel reaches 127.0.0.1 only", { KAPSO_WEBHOOK_ADDR: "10.0.0.5:18790" }, "webhook.addr"],
@@ -806,18 +847,73 @@ describe("what can not work together", () => {
   });
 });
 
+describe("the provider", () => {
+  const META = {
+    WHATSAPP_ACCESS_TOKEN: "token",
+    WHATSAPP_PHONE_NUMBER_ID: "1",
+    WHATSAPP_APP_SECRET: "secret",
+    WHATSAPP_VERIFY_TOKEN: "word",
+  };
+
+  test.each([
+    [META, "meta"],
+    [{ ...META, KAPSO_API_KEY: "k", KAPSO_PHONE_NUMBER_ID: "2" }, "kapso"],
+    [{ ...META, KAPSO_API_KEY: "k", KAPSO_PHONE_NUMBER_ID: "2", WA_PROVIDER: "meta" }, "meta"],
+    [{}, "kapso"],
+  ])("is who has credentials, or who is named: %j → %s", (env, provider) => {
+    using home = new Home();
+
+    expect(home.load(env).provider).toBe(provider);
+  });
+
+  test("Meta's four variables are enough behind a domain", () => {
+    using home = new Home();
+
+    const config = home.load({ ...META, KAPSO_MODE: "domain" });
+
+    expect(() => requireInbound(config)).not.toThrow();
+    expect(requireAccount(config)).toEqual({
+      provider: "meta",
+      apiKey: "token",
+      phoneNumberId: "1",
+      baseUrl: "https://graph.facebook.com",
+      graphVersion: "v24.0",
+    });
+    expect(config.webhook).toMatchObject({ secret: "secret", verifyTokens: ["word"], register: false });
+  });
+
+  test.each([
+    [META, ["delivery.mode"]],
+    [{ ...META, KAPSO_MODE: "tailscale", WHATSAPP_APP_SECRET: "" }, ["meta.app_secret"]],
+    [{ ...META, KAPSO_MODE: "tailscale", WHATSAPP_VERIFY_TOKEN: "" }, ["meta.verify_token"]],
+    [
+      { WHATSAPP_ACCESS_TOKEN: "t", WHATSAPP_PHONE_NUMBER_ID: "1" },
+      ["delivery.mode", "meta.app_secret", "meta.verify_token"],
+    ],
+  ])("P4: wa-poller refuses what would not be safe or not work at Meta: %j", (env, keys) => {
+    using home = new Home();
+    const config = home.load(env);
+
+    const problems = problemsOf(() => requireInbound(config));
+
+    expect(problems).toEqual(keys.map((key) => expect.stringContaining(key)));
+  });
+
+  test("a token without a number is missing the number", () => {
+    using home = new Home();
+
+    const problems = problemsOf(() => requireAccount(home.load({ WHATSAPP_ACCESS_TOKEN: "t" })));
+
+    expect(problems).toEqual([expect.stringContaining("WHATSAPP_PHONE_NUMBER_ID")]);
+  });
+});
+
 describe("what is not supported yet", () => {
   test.each([
-    ["[transcribe]\nprovider = 'groq'\n", {}, "transcribe"],
     ["[commands]\nprefix = '!'\n", {}, "commands"],
     ["[commands.definitions.x]\ntype = 'agent'\n", {}, "commands"],
-    ["", { KAPSO_TRANSCRIBE_PROVIDER: "groq" }, "KAPSO_TRANSCRIBE_PROVIDER"],
-    ["", { KAPSO_TRANSCRIBE_API_KEY: "x" }, "KAPSO_TRANSCRIBE_API_KEY"],
     ["[gateway]\ntype = 'zeroclaw'\n", {}, "gateway.type"],
     ["", { GATEWAY_TYPE: "zeroclaw" }, "gateway.type"],
-    ["provider = 'meta'\n", {}, "provider"],
-    ["", { WA_PROVIDER: "meta" }, "provider"],
-    ["", { WHATSAPP_ACCESS_TOKEN: "t", WHATSAPP_PHONE_NUMBER_ID: "1" }, "provider"],
   ])("%j %j stops the program and says so", (toml, env, name) => {
     using home = new Home();
 
@@ -829,7 +925,6 @@ describe("what is not supported yet", () => {
   });
 
   test.each([
-    [{ KAPSO_TRANSCRIBE_PROVIDER: "" }],
     [{ KAPSO_WEBHOOK_MODE: "polling" }],
     [{ OPENCLAW_SESSIONS_JSON: "/x.json" }],
     [{ KAPSO_API_KEY: "k", WHATSAPP_ACCESS_TOKEN: "t" }],
@@ -843,6 +938,125 @@ describe("what is not supported yet", () => {
     using home = new Home();
 
     expect(home.problems("[gateway]\nsessions_json = '~/x.json'\n")).toEqual([]);
+  });
+});
+
+describe("transcription", () => {
+  const KEY = { KAPSO_TRANSCRIBE_API_KEY: "sk-secret" };
+
+  test.each([
+    ["", {}],
+    ["", KEY],
+    ["[transcribe]\nprovider = ''\nlanguage = ''\nmodel = ''\n", {}],
+    ["", { KAPSO_TRANSCRIBE_PROVIDER: "", KAPSO_TRANSCRIBE_MODEL_PATH: "/m" }],
+  ])("%j %j leaves it off", (toml, env) => {
+    using home = new Home();
+
+    expect(home.loadText(toml, env).transcribe).toBeUndefined();
+  });
+
+  test("has the older bridge's defaults", () => {
+    using home = new Home();
+
+    const { transcribe } = home.loadText("[transcribe]\nprovider = 'openai'\n", KEY);
+
+    expect(transcribe).toEqual({
+      provider: "openai",
+      apiKey: "sk-secret",
+      baseUrl: undefined,
+      model: undefined,
+      language: undefined,
+      maxBytes: 26_214_400,
+      timeoutMs: 30_000,
+      binaryPath: "whisper-cli",
+      modelPath: undefined,
+      noSpeechThreshold: 0.85,
+      cacheTtlMs: 3_600_000,
+      debug: false,
+    });
+    expect(Object.isFrozen(transcribe)).toBe(true);
+  });
+
+  test("the older bridge's whole table is taken as it is", () => {
+    using home = new Home();
+
+    const { transcribe } = home.loadText(`
+      [transcribe]
+      provider = "local"
+      api_key = "unused"
+      model = ""
+      language = "auto"
+      max_audio_size = 1048576
+      timeout = 30
+      binary_path = "~/bin/whisper-cli"
+      model_path = "~/ggml-base.bin"
+      no_speech_threshold = 0.85
+      cache_ttl = 0
+      debug = true
+    `);
+
+    expect(transcribe).toMatchObject({
+      provider: "local",
+      language: undefined,
+      maxBytes: 1_048_576,
+      timeoutMs: 30_000,
+      binaryPath: join(home.path, "bin/whisper-cli"),
+      modelPath: join(home.path, "ggml-base.bin"),
+      cacheTtlMs: 0,
+      debug: true,
+    });
+  });
+
+  test("the key can come from a file", () => {
+    using home = new Home();
+    const file = home.write("key", "sk-of-the-file\n");
+
+    const { transcribe } = home.load({
+      KAPSO_TRANSCRIBE_PROVIDER: "groq",
+      KAPSO_TRANSCRIBE_API_KEY_FILE: file,
+    });
+
+    expect(transcribe?.apiKey).toBe("sk-of-the-file");
+  });
+
+  test.each([
+    ["http://127.0.0.1:8000", "http://127.0.0.1:8000/v1"],
+    ["http://127.0.0.1:8000/", "http://127.0.0.1:8000/v1"],
+    ["https://stt.example/v1/", "https://stt.example/v1"],
+    ["https://stt.example/openai/v1", "https://stt.example/openai/v1"],
+  ])("the server %s has its API at %s, and needs no key", (url, base) => {
+    using home = new Home();
+
+    const { transcribe } = home.load({ KAPSO_TRANSCRIBE_PROVIDER: "openai", WA_TRANSCRIBE_BASE_URL: url });
+
+    expect(transcribe).toMatchObject({ baseUrl: base, apiKey: undefined });
+  });
+
+  test.each([
+    ["provider = 'openai'", "transcribe.api_key"],
+    ["provider = 'groq'", "transcribe.api_key"],
+    ["provider = 'deepgram'", "transcribe.api_key"],
+    ["provider = 'local'", "transcribe.model_path"],
+    ["provider = 'local'\nmodel_path = ''", "transcribe.model_path"],
+    ["provider = 'local'\nmodel_path = 'm'\nbase_url = 'http://a'", "transcribe.base_url"],
+    ["base_url = 'http://a'", "transcribe.base_url"],
+    ["provider = 'whisper'", "transcribe.provider"],
+    ["base_url = 'stt.example/v1'\nprovider = 'openai'\napi_key = 'k'", "transcribe.base_url"],
+    ["base_url = 'http://u:p@a/v1'\nprovider = 'openai'", "transcribe.base_url"],
+    ["language = 'en\\r\\nX'".replaceAll("'", '"'), "transcribe.language"],
+    ["model = 5", "transcribe.model"],
+    ["api_key = 'two words'", "transcribe.api_key"],
+    ["max_audio_size = 0", "transcribe.max_audio_size"],
+    ["timeout = 0", "transcribe.timeout"],
+    ["no_speech_threshold = 1.5", "transcribe.no_speech_threshold"],
+    ["cache_ttl = -1", "transcribe.cache_ttl"],
+    ["debug = 'yes'", "transcribe.debug"],
+  ])("%j stops with the key's name", (lines, key) => {
+    using home = new Home();
+
+    const problems = home.problems(`[transcribe]\n${lines}\n`);
+
+    expect(problems.filter((problem) => problem.startsWith(key))).toHaveLength(1);
   });
 });
 
@@ -920,11 +1134,11 @@ describe("the gateway", () => {
   });
 });
 
-describe("requireKapso()", () => {
+describe("requireAccount()", () => {
   test("names both variables when nothing is set", () => {
     using home = new Home();
 
-    const problems = problemsOf(() => requireKapso(home.load())).join("\n");
+    const problems = problemsOf(() => requireAccount(home.load())).join("\n");
 
     expect(problems).toContain("KAPSO_API_KEY");
     expect(problems).toContain("KAPSO_PHONE_NUMBER_ID");
@@ -936,7 +1150,7 @@ describe("requireKapso()", () => {
   ])("names only what is missing beside %j", (env, missing, given) => {
     using home = new Home();
 
-    const problems = problemsOf(() => requireKapso(home.load(env)));
+    const problems = problemsOf(() => requireAccount(home.load(env)));
 
     expect(problems).toEqual([expect.stringContaining(missing)]);
     expect(problems[0]).not.toContain(given);
@@ -945,8 +1159,14 @@ describe("requireKapso()", () => {
   test("gives the account", () => {
     using home = new Home();
 
-    const account = requireKapso(home.load({ KAPSO_API_KEY: "k", KAPSO_PHONE_NUMBER_ID: "1" }));
+    const account = requireAccount(home.load({ KAPSO_API_KEY: "k", KAPSO_PHONE_NUMBER_ID: "1" }));
 
-    expect(account).toEqual({ apiKey: "k", phoneNumberId: "1", baseUrl: "https://api.kapso.ai" });
+    expect(account).toEqual({
+      provider: "kapso",
+      apiKey: "k",
+      phoneNumberId: "1",
+      baseUrl: "https://api.kapso.ai",
+      graphVersion: "v24.0",
+    });
   });
 });

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { readValues } from "../../src/config/read.ts";
-import { SETTINGS, type Setting } from "../../src/config/settings.ts";
+import type { Setting } from "../../src/config/setting.ts";
+import { SETTINGS } from "../../src/config/settings.ts";
 import { Home } from "./home.ts";
 
 const EXAMPLE = fileURLToPath(new URL("../../config.example.toml", import.meta.url));
@@ -41,7 +42,9 @@ test("config.example.toml loads with every line in force", () => {
 
   const config = home.loadText(uncommented());
 
-  expect(config.kapso).toEqual({
+  expect(config.account).toEqual({
+    provider: "kapso",
+    graphVersion: "v24.0",
     apiKey: "your-api-key",
     phoneNumberId: "123456789012345",
     baseUrl: "https://api.kapso.ai",
@@ -73,8 +76,14 @@ test("config.example.toml shows the defaults, except where it says so", () => {
   );
 
   expect(different).toEqual([
+    // Without it, who has credentials.
+    ".provider",
     "kapso.api_key",
     "kapso.phone_number_id",
+    "meta.access_token",
+    "meta.phone_number_id",
+    "meta.app_secret",
+    "meta.verify_token",
     // Nothing listens while polling alone.
     "webhook.addr",
     "webhook.url",
@@ -86,17 +95,23 @@ test("config.example.toml shows the defaults, except where it says so", () => {
     "gateway.token",
     "security.roles",
     "security.allowed_numbers",
+    "transcribe.provider",
+    "transcribe.api_key",
+    "transcribe.base_url",
+    "transcribe.model",
+    "transcribe.language",
+    // Its default is not in the settings, but where the command is looked for.
+    "transcribe.binary_path",
+    "transcribe.model_path",
     "state.dir",
     "log.format",
   ]);
 });
 
-/** All but what is for a later provider, or was for the older bridge. */
+/** All but what was for the older bridge. */
 function shownSettings() {
-  const later = new Set(["", "meta"]);
   const unused = new Set(["sessions_json", "type"]);
   return Object.entries<Record<string, Setting>>(SETTINGS)
-    .filter(([section]) => !later.has(section))
     .flatMap(([section, keys]) => Object.entries(keys).map(([key, setting]) => ({ section, key, setting })))
     .filter(({ key }) => !unused.has(key));
 }
