@@ -1,29 +1,19 @@
 import { createHash } from "node:crypto";
-import { z } from "zod";
-import { contactId, type Inbound, type Passive } from "../message.ts";
+import { isMedia } from "../content.ts";
+import { describeContent, startsTurn } from "../content-text.ts";
+import type { Identity, Inbound } from "../message.ts";
 import type { Inbox, Malformed, SourceName, Stored } from "../pipeline/receive.ts";
 import type { Coverage } from "../pipeline/gap-detector.ts";
-import type { Question, Settlement, Settled } from "../pipeline/answer.ts";
+import type { Settlement, Settled } from "../pipeline/answer.ts";
+import type { Question } from "../pipeline/turn.ts";
+import { contacts } from "./contacts.ts";
 import type { Database } from "./database.ts";
+import { countRow, extrasOf, inboxRow, readMessage, type InboxRow } from "./inbox-row.ts";
 import { insertOutgoing } from "./outbox.ts";
 
 const QUARANTINE_MAX_CHARS = 65_536;
-
-const questionRow = z.object({
-  seq: z.int(),
-  phone_number_id: z.string(),
-  wamid: z.string(),
-  phone: z.string().nullable(),
-  bsuid: z.string().nullable(),
-  name: z.string().nullable(),
-  kind: z.string(),
-  text: z.string(),
-  sent_at: z.int(),
-  received_at: z.int(),
-  state: z.string(),
-});
-const headRow = z.object({ seq: z.int(), wamid: z.string(), contact: z.string() });
-const countRow = z.object({ state: z.string(), n: z.int() });
+/** Reactions and edits that go along with a turn; of more than these, the newest. */
+const MAX_NOTES = 20;
 
 const SEEN_AGAIN: Readonly<Record<SourceName, string>> = {
   poll: `UPDATE inbox SET polled_at = :now
@@ -67,27 +57,22 @@ export class SqliteInbox implements Inbox, Settlement {
   /** Stored and not settled, oldest first: what a start replays. */
   async pending(): Promise<readonly Stored[]> {
     return this.#db
-      .all("SELECT seq, wamid, contact FROM inbox WHERE state = 'pending' ORDER BY seq")
-      .map((row) => headRow.parse(row));
+      .all("SELECT * FROM inbox WHERE state = 'pending' ORDER BY seq")
+      .map((found) => this.#stored(inboxRow.parse(found)));
   }
 
   async question(seq: number): Promise<Question | undefined> {
     const found = this.#db.get("SELECT * FROM inbox WHERE seq = :seq AND state = 'pending'", { seq });
     if (!found) return undefined;
-    const row = questionRow.parse(found);
+    const row = inboxRow.parse(found);
+    const message = this.#read(row);
     return {
-      seq: row.seq,
+      ...message,
+      seq,
+      contact: row.contact,
       receivedAt: row.received_at,
-      wamid: row.wamid,
-      phoneNumberId: row.phone_number_id,
-      from: {
-        ...(row.phone !== null && { phone: row.phone }),
-        ...(row.bsuid !== null && { bsuid: row.bsuid }),
-      },
-      ...(row.name !== null && { name: row.name }),
-      kind: row.kind,
-      text: row.text,
-      sentAt: row.sent_at,
+      quoted: this.#quoted(row.contact, message.quotes),
+      notes: this.#notes(row.contact, seq),
     };
   }
 
@@ -98,10 +83,25 @@ export class SqliteInbox implements Inbox, Settlement {
         "UPDATE inbox SET state = :state, settled_at = :now WHERE seq = :seq AND state = 'pending'",
         { seq, state, now },
       );
-      if (changed === 0 || replies.length === 0) return 0;
+      if (changed === 0) return 0;
+      if (state === "answered" || state === "silent" || state === "failed") this.#markTold(seq, now);
+      if (replies.length === 0) return 0;
       if (noticePeriodMs !== undefined && !this.#noteNotice(seq, now, noticePeriodMs)) return 0;
-      return insertOutgoing(this.#db, replies, { inboxSeq: seq, now }).length;
+      const contact = String(
+        this.#db.get("SELECT contact FROM inbox WHERE seq = :seq", { seq })?.["contact"],
+      );
+      return insertOutgoing(this.#db, replies, { question: { seq, contact }, now }).length;
     });
+  }
+
+  /** True when the person wrote again since: whatever answers the message then has to say which it means. */
+  async isOvertaken(seq: number): Promise<boolean> {
+    const found = this.#db.get(
+      `SELECT 1 FROM inbox AS later JOIN inbox AS question ON later.contact = question.contact AND later.seq > question.seq
+       WHERE question.seq = :seq AND later.state NOT IN ('history', 'group', 'system', 'context', 'told') LIMIT 1`,
+      { seq },
+    );
+    return found !== undefined;
   }
 
   /** Rows by state, for `wa-cli status`. */
@@ -118,7 +118,7 @@ export class SqliteInbox implements Inbox, Settlement {
     return typeof row?.["at"] === "number" ? row["at"] : undefined;
   }
 
-  /** How many of the messages that were received in a span of time webhooks brought. */
+  /** How many of the messages that were received in a span of time there are, and how many of them webhooks missed. */
   async coverage(from: number, to: number, sentSince: number): Promise<Coverage> {
     const row = this.#db.get(
       `SELECT count(*) AS total, count(*) - count(webhook_at) AS missed FROM inbox
@@ -149,45 +149,101 @@ export class SqliteInbox implements Inbox, Settlement {
     return changed === 1;
   }
 
+  #markTold(seq: number, now: number): void {
+    this.#db.run(
+      `UPDATE inbox SET state = 'told', settled_at = :now
+       WHERE state = 'context' AND seq < :seq AND contact = (SELECT contact FROM inbox WHERE seq = :seq)`,
+      { seq, now },
+    );
+  }
+
+  /** What the person did since the last turn that asks nothing by itself. */
+  #notes(contact: string, before: number): Question["notes"] {
+    return this.#db
+      .all(
+        `SELECT * FROM (SELECT * FROM inbox WHERE contact = :contact AND state = 'context' AND seq < :before
+         AND text != '' ORDER BY seq DESC LIMIT ${MAX_NOTES}) ORDER BY seq`,
+        { contact, before },
+      )
+      .map((found) => {
+        const { content } = readMessage(inboxRow.parse(found));
+        const target = "target" in content ? content.target : undefined;
+        return { content, quoted: this.#quoted(contact, target) };
+      });
+  }
+
+  /** A message of this conversation, by either side; undefined when it is not known, or its text is gone. */
+  #quoted(contact: string, wamid: string | undefined): Question["quoted"] {
+    if (wamid === undefined) return undefined;
+    const found = this.#db.get(
+      `SELECT CASE WHEN text = '' THEN coalesce('[' || (media ->> 'as') || ']', '') ELSE text END AS text, 'us' AS author
+       FROM outbox WHERE wamid = :wamid AND contact = :contact
+       UNION ALL SELECT text, 'person' AS author FROM inbox WHERE wamid = :wamid AND contact = :contact LIMIT 1`,
+      { wamid, contact },
+    );
+    if (!found) return { by: undefined, text: "" };
+    return { by: found["author"] === "us" ? "us" : "person", text: String(found["text"]) };
+  }
+
+  /** With everything by which the person can be reached now: the number that they had may be another's since. */
+  #read(row: InboxRow): Inbound {
+    const message = readMessage(row);
+    return { ...message, from: this.#reachable(row.contact, message.from) };
+  }
+
+  #reachable(contact: string, from: Identity): Identity {
+    const known = contacts.identity(this.#db, contact);
+    return known?.phone !== undefined || known?.bsuid !== undefined ? known : from;
+  }
+
+  #stored(row: InboxRow): Stored {
+    const { wamid, from, sentAt, content } = this.#read(row);
+    return { seq: row.seq, wamid, contact: row.contact, from, sentAt, hasMedia: isMedia(content) };
+  }
+
   #insert(message: Inbound, source: SourceName, now: number): Stored[] {
-    const polledAt = source === "poll" ? now : null;
-    const webhookAt = source === "webhook" ? now : null;
-    const contact = contactId(message.from);
-    const state: "pending" | Passive = message.passive ?? "pending";
-    const { phone = null, bsuid = null } = message.from;
+    const { content, phoneNumberId, wamid, from, sentAt } = message;
+    const key = { phoneNumberId, wamid };
+    // Before anything is learnt of the person: what is brought again may be older than what is known.
+    if (this.#db.get("SELECT 1 FROM inbox WHERE phone_number_id = :phoneNumberId AND wamid = :wamid", key)) {
+      this.#db.run(SEEN_AGAIN[source], { ...key, now });
+      return [];
+    }
+    const state = message.passive ?? (startsTurn(content) ? "pending" : "context");
+    // WhatsApp's own word on an account names nobody who wrote, and old or foreign conversations tell nothing new.
+    const contact =
+      message.passive === undefined
+        ? contacts.note(this.#db, message)
+        : contacts.idOf(this.#db, from, sentAt);
     const inserted = this.#db.get(
-      `INSERT INTO inbox (phone_number_id, wamid, contact, phone, bsuid, name, kind, text, sent_at, received_at,
-         polled_at, webhook_at, state, settled_at)
-       VALUES (:phoneNumberId, :wamid, :contact, :phone, :bsuid, :name, :kind, :text, :sentAt, :now,
-         :polledAt, :webhookAt, :state, CASE :state WHEN 'pending' THEN NULL ELSE :now END)
-       ON CONFLICT (phone_number_id, wamid) DO NOTHING RETURNING seq`,
+      `INSERT INTO inbox (phone_number_id, wamid, contact, phone, bsuid, name, kind, text, content, quotes, extras,
+         sent_at, received_at, polled_at, webhook_at, state, settled_at)
+       VALUES (:phoneNumberId, :wamid, :contact, :phone, :bsuid, :name, :kind, :text, :content, :quotes, :extras,
+         :sentAt, :now, :polledAt, :webhookAt, :state, CASE :state WHEN 'pending' THEN NULL ELSE :now END) RETURNING seq`,
       {
-        phoneNumberId: message.phoneNumberId,
-        wamid: message.wamid,
+        ...key,
         contact,
-        phone,
-        bsuid,
+        phone: from.phone ?? null,
+        bsuid: from.bsuid ?? null,
         name: message.name ?? null,
-        kind: message.kind,
-        text: message.text,
-        sentAt: message.sentAt,
+        kind: content.type,
+        text: describeContent(content),
+        content: content.type === "text" ? null : JSON.stringify(content),
+        quotes: message.quotes ?? null,
+        extras: extrasOf(message),
+        sentAt,
         now,
-        polledAt,
-        webhookAt,
+        polledAt: source === "poll" ? now : null,
+        webhookAt: source === "webhook" ? now : null,
         state,
       },
     );
-    if (!inserted) {
-      this.#db.run(SEEN_AGAIN[source], { phoneNumberId: message.phoneNumberId, wamid: message.wamid, now });
-      return [];
-    }
-    this.#db.run(
-      `INSERT INTO contact (id, phone, bsuid, last_inbound_at) VALUES (:contact, :phone, :bsuid, :sentAt)
-       ON CONFLICT (id) DO UPDATE SET
-         phone = coalesce(excluded.phone, phone), bsuid = coalesce(excluded.bsuid, bsuid),
-         last_inbound_at = max(last_inbound_at, excluded.last_inbound_at)`,
-      { contact, phone, bsuid, sentAt: message.sentAt },
-    );
-    return state === "pending" ? [{ seq: Number(inserted["seq"]), wamid: message.wamid, contact }] : [];
+    if (state === "system" && content.type === "system" && content.change)
+      contacts.change(this.#db, content.change, sentAt);
+    if (state !== "pending") return [];
+    const seq = Number(inserted?.["seq"]);
+    return [
+      { seq, wamid, contact, from: this.#reachable(contact, from), sentAt, hasMedia: isMedia(content) },
+    ];
   }
 }

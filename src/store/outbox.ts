@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { z } from "zod";
-import { contactId } from "../message.ts";
+import type { OutgoingMedia } from "../pipeline/media.ts";
 import type { NewOutgoing } from "../pipeline/answer.ts";
-import type { Claim, Outbox, Reason } from "../pipeline/outbox.ts";
+import type { Accepted, Claim, Outbox, Reason } from "../pipeline/outbox.ts";
+import { contacts } from "./contacts.ts";
 import type { Database, Parameters } from "./database.ts";
 
 /** A claim of a `wa-cli` that never came back counts as of unknown outcome after this long. */
@@ -31,6 +32,8 @@ const row = z.object({
   status_at: z.int().nullable(),
   created_at: z.int(),
   settled_at: z.int().nullable(),
+  quotes: z.string().nullable(),
+  media: z.string().nullable(),
 });
 export type OutboxRow = z.output<typeof row>;
 
@@ -38,22 +41,30 @@ export type OutboxRow = z.output<typeof row>;
 export function insertOutgoing(
   db: Database,
   messages: readonly NewOutgoing[],
-  { inboxSeq, now }: { readonly inboxSeq: number | null; readonly now: number },
+  {
+    question,
+    now,
+  }: { readonly question?: { readonly seq: number; readonly contact: string }; readonly now: number },
 ): number[] {
   const batch = randomUUID();
-  return messages.map(({ to, text }, part) => {
+  return messages.map(({ to, text, media, quotes }, part) => {
+    if (to.phone === undefined && to.bsuid === undefined)
+      throw new TypeError("Cannot identify whom a message is for");
     const inserted = db.get(
-      `INSERT INTO outbox (batch, part, inbox_seq, contact, phone, bsuid, text, tracking_id, state, due_at, created_at)
-       VALUES (:batch, :part, :inboxSeq, :contact, :phone, :bsuid, :text, :tracking, 'queued', :now, :now)
+      `INSERT INTO outbox (batch, part, inbox_seq, contact, phone, bsuid, text, media, quotes, tracking_id, state, due_at, created_at)
+       VALUES (:batch, :part, :inboxSeq, :contact, :phone, :bsuid, :text, :media, :quotes, :tracking, 'queued', :now, :now)
        RETURNING id`,
       {
         batch,
         part,
-        inboxSeq,
-        contact: contactId(to),
+        inboxSeq: question?.seq ?? null,
+        // An answer stays in the queue of its question, whatever was learnt of the person since.
+        contact: question?.contact ?? contacts.reach(db, to),
         phone: to.phone ?? null,
         bsuid: to.bsuid ?? null,
         text,
+        media: media === undefined ? null : JSON.stringify(media),
+        quotes: quotes ?? null,
         tracking: `wr-${batch}-${part}`,
         now,
       },
@@ -80,7 +91,7 @@ export class SqliteOutbox implements Outbox {
   }
 
   async enqueue(messages: readonly NewOutgoing[], now: number): Promise<number[]> {
-    return this.#db.write(() => insertOutgoing(this.#db, messages, { inboxSeq: null, now }));
+    return this.#db.write(() => insertOutgoing(this.#db, messages, { now }));
   }
 
   /** People whose oldest open row may be worked on now. */
@@ -99,12 +110,24 @@ export class SqliteOutbox implements Outbox {
   }
 
   /** True whoever has the row by now: it left. A row with a wamid was told so by a status already. */
-  async accepted({ id }: Claim, wamid: string, now: number): Promise<void> {
-    await this.#db.write(() =>
+  async accepted({ id, contact, to }: Claim, { wamid, waId }: Accepted, now: number): Promise<void> {
+    await this.#db.write(() => {
       this.#db.run(
         `UPDATE outbox SET state = 'accepted', wamid = :wamid, code = NULL, error = NULL, settled_at = :now
          WHERE id = :id AND wamid IS NULL`,
         { id, wamid, now },
+      );
+      if (waId !== undefined && to.phone !== undefined)
+        contacts.learn(this.#db, contact, { sentTo: to.phone, waId });
+    });
+  }
+
+  /** The message that it quotes can not be quoted: it is sent without. */
+  async unquote({ id }: Claim, now: number): Promise<void> {
+    await this.#db.write(() =>
+      this.#db.run(
+        "UPDATE outbox SET state = 'queued', quotes = NULL, due_at = :now WHERE id = :id AND state = 'sending'",
+        { id, now },
       ),
     );
   }
@@ -143,14 +166,19 @@ export class SqliteOutbox implements Outbox {
 
   /** At the start of a daemon: what the last one was sending when it died has an unknown outcome. */
   async recover(by: string, now: number): Promise<number> {
-    return this.#db.write(() =>
+    return this.#db.write(() => {
+      // A new start may have a new key: what waited for one is tried at once.
       this.#db.run(
+        "UPDATE outbox SET due_at = :now WHERE state = 'queued' AND code IN ('credentials', 'account')",
+        { now },
+      );
+      return this.#db.run(
         `UPDATE outbox SET state = 'doubt', due_at = :now, doubts = doubts + (doubtful_since IS NULL),
            doubtful_since = coalesce(doubtful_since, claimed_at), error = 'The program stopped while sending'
          WHERE state = 'sending' AND claimed_by = :by`,
         { by, now },
-      ),
-    );
+      );
+    });
   }
 
   async isKnown(wamid: string): Promise<boolean> {
@@ -185,7 +213,7 @@ export class SqliteOutbox implements Outbox {
           // A new tracking id: a late status of the old try must not be taken for one of the new.
           `UPDATE outbox SET state = 'queued', due_at = :now, attempts = 0, doubts = 0, doubtful_since = NULL, code = NULL, error = NULL, settled_at = NULL,
              wamid = NULL, status = NULL, status_at = NULL, tracking_id = 'wr-' || lower(hex(randomblob(16)))
-           WHERE state = 'dead' AND text != '' AND id >= :id
+           WHERE state = 'dead' AND (text != '' OR media IS NOT NULL) AND id >= :id
              AND batch = (SELECT batch FROM outbox WHERE id = :id AND state = 'dead')`,
           { id, now },
         ) > 0,
@@ -251,6 +279,7 @@ export class SqliteOutbox implements Outbox {
 function toClaim(head: OutboxRow, by: string, claimedAt: number): Claim {
   return {
     id: head.id,
+    contact: head.contact,
     by,
     claimedAt,
     to: {
@@ -258,10 +287,19 @@ function toClaim(head: OutboxRow, by: string, claimedAt: number): Claim {
       ...(head.bsuid !== null && { bsuid: head.bsuid }),
     },
     text: head.text,
+    media: readMedia(head.media),
+    quotes: head.quotes ?? undefined,
     trackingId: head.tracking_id,
     attempts: head.attempts,
     doubts: head.doubts,
     createdAt: head.created_at,
     doubtfulSince: head.doubtful_since ?? undefined,
   };
+}
+
+/** We wrote it ourselves, from the type. */
+function readMedia(text: string | null): OutgoingMedia | undefined {
+  if (text === null) return undefined;
+  const media: OutgoingMedia = JSON.parse(text);
+  return media;
 }

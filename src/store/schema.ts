@@ -89,4 +89,42 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE outbox ADD COLUMN status TEXT;
   ALTER TABLE outbox ADD COLUMN status_at INTEGER;
   `,
+  `
+  -- every number and user id by which a person is known, or was; numbers in one spelling
+  CREATE TABLE alias (
+    id      TEXT NOT NULL,
+    contact TEXT NOT NULL REFERENCES contact (id) ON DELETE CASCADE,
+    since   INTEGER NOT NULL,
+    -- when it became somebody else's, or nobody's
+    until   INTEGER,
+    PRIMARY KEY (id, contact)
+  ) STRICT;
+  CREATE INDEX alias_contact ON alias (contact);
+  ALTER TABLE contact ADD COLUMN name TEXT;
+  ALTER TABLE contact ADD COLUMN username TEXT;
+  -- as canonicalPhone() writes them
+  INSERT OR IGNORE INTO alias (id, contact, since) SELECT CASE
+      WHEN length(id) = 13 AND id GLOB '55[0-9][0-9]9*' THEN substr(id, 1, 4) || substr(id, 6)
+      WHEN length(id) = 13 AND id GLOB '521*' THEN '52' || substr(id, 4)
+      WHEN length(id) = 13 AND id GLOB '549*' THEN '54' || substr(id, 4)
+      ELSE id END, id, 0 FROM contact ORDER BY last_inbound_at DESC;
+  INSERT OR IGNORE INTO alias (id, contact, since) SELECT bsuid, id, 0 FROM contact WHERE bsuid IS NOT NULL;
+  -- of several records of one number the one that wrote last keeps it
+  UPDATE alias SET until = 1 WHERE EXISTS (SELECT 1 FROM alias AS other, contact AS mine, contact AS theirs
+    WHERE other.id = alias.id AND other.contact != alias.contact AND mine.id = alias.contact AND theirs.id = other.contact
+      AND (theirs.last_inbound_at, theirs.id) > (mine.last_inbound_at, mine.id));
+  -- JSON of what was sent, when it is no plain text; "text" is what the agent reads of it
+  ALTER TABLE inbox ADD COLUMN content TEXT;
+  -- wamid of the message that it answers
+  ALTER TABLE inbox ADD COLUMN quotes TEXT;
+  -- JSON: what else came with it (username, referral, forwarded)
+  ALTER TABLE inbox ADD COLUMN extras TEXT;
+  -- states "context" (the agent has not seen it) and "told"; "not-a-question" is what older versions called both
+  CREATE INDEX inbox_contact ON inbox (contact, seq);
+  CREATE INDEX inbox_context ON inbox (contact, seq) WHERE state = 'context';
+  -- wamid of the question that is quoted
+  ALTER TABLE outbox ADD COLUMN quotes TEXT;
+  -- JSON of the file that is sent; "text" is its caption then
+  ALTER TABLE outbox ADD COLUMN media TEXT;
+  `,
 ];

@@ -69,18 +69,22 @@ export class Store implements Disposable {
     const run = (sql: string, ageMs: number) =>
       this.#db.write(() => this.#db.run(sql, { before: now - ageMs }));
     await run(
-      "UPDATE inbox SET text = '', name = NULL WHERE settled_at < :before AND text != ''",
+      "UPDATE inbox SET text = '', name = NULL, content = NULL, extras = NULL WHERE settled_at < :before AND text != ''",
       keepTextMs,
     );
     await run(
-      "UPDATE outbox SET text = '' WHERE state = 'accepted' AND settled_at < :before AND text != ''",
+      "UPDATE outbox SET text = '', media = NULL WHERE state = 'accepted' AND settled_at < :before AND (text != '' OR media IS NOT NULL)",
       keepTextMs,
     );
     await run("DELETE FROM outbox WHERE state = 'accepted' AND settled_at < :before", KEYS_MS);
     await run("DELETE FROM outbox WHERE state = 'dead' AND settled_at < :before", DEAD_LETTERS_MS);
     await run("DELETE FROM inbox WHERE state != 'pending' AND received_at < :before", KEYS_MS);
     await run("DELETE FROM quarantine WHERE seen_at < :before", KEYS_MS);
-    await run("DELETE FROM contact WHERE last_inbound_at < :before", CONTACTS_MS);
+    await run(
+      `DELETE FROM contact WHERE last_inbound_at < :before
+       AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.contact = contact.id)`,
+      CONTACTS_MS,
+    );
   }
 
   [Symbol.dispose](): void {

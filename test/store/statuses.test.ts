@@ -50,7 +50,7 @@ describe("SqliteStatuses", () => {
   ])("of an accepted message, %j ends as %s, %s", async (statuses, state, status) => {
     using world = openStore();
     const { id, claim } = await world.sending();
-    await world.store.outbox.accepted(claim, "wamid.OUT", NOW);
+    await world.store.outbox.accepted(claim, { wamid: "wamid.OUT" }, NOW);
 
     for (const each of statuses) await world.store.statuses.note([heard(each)], NOW + 1);
 
@@ -64,7 +64,7 @@ describe("SqliteStatuses", () => {
     await store.outbox.enqueue(answer, NOW);
     await store.outbox.enqueue([{ to: { phone: ANN }, text: "another answer" }], NOW);
     const first = await store.outbox.claim(ANN, "daemon", NOW);
-    if (first) await store.outbox.accepted(first, "wamid.OUT", NOW);
+    if (first) await store.outbox.accepted(first, { wamid: "wamid.OUT" }, NOW);
     await store.outbox.claim(ANN, "daemon", NOW);
 
     await store.statuses.note([heard("failed")], NOW);
@@ -80,7 +80,7 @@ describe("SqliteStatuses", () => {
   test("tells of a failure once, with its code and reason in the row", async () => {
     using world = openStore();
     const { id, claim } = await world.sending();
-    await world.store.outbox.accepted(claim, "wamid.OUT", NOW);
+    await world.store.outbox.accepted(claim, { wamid: "wamid.OUT" }, NOW);
 
     const first = await world.store.statuses.note([heard("failed")], NOW);
     const second = await world.store.statuses.note([heard("failed")], NOW);
@@ -97,7 +97,7 @@ describe("SqliteStatuses", () => {
     const { id, claim } = await world.sending();
 
     await world.store.statuses.note([heard("sent", { trackingId: claim.trackingId })], NOW);
-    await world.store.outbox.accepted(claim, "wamid.OUT", NOW + 5);
+    await world.store.outbox.accepted(claim, { wamid: "wamid.OUT" }, NOW + 5);
     await world.store.outbox.doubtUntil(claim, NOW + 10, "timeout");
 
     expect(world.store.outbox.get(id)).toMatchObject({
@@ -112,7 +112,7 @@ describe("SqliteStatuses", () => {
     const { id, claim } = await world.sending();
 
     await world.store.statuses.note([heard("failed", { trackingId: claim.trackingId })], NOW);
-    await world.store.outbox.accepted(claim, "wamid.OUT", NOW + 5);
+    await world.store.outbox.accepted(claim, { wamid: "wamid.OUT" }, NOW + 5);
 
     expect(world.store.outbox.get(id)).toMatchObject({ state: "dead", status: "failed", code: "131026" });
   });
@@ -132,7 +132,7 @@ describe("SqliteStatuses", () => {
   test("tells that a message left twice when its first send was taken for lost", async () => {
     using world = openStore();
     const { id, claim } = await world.sending();
-    await world.store.outbox.accepted(claim, "wamid.SECOND", NOW);
+    await world.store.outbox.accepted(claim, { wamid: "wamid.SECOND" }, NOW);
 
     const news = await world.store.statuses.note([heard("sent", { trackingId: claim.trackingId })], NOW);
 
@@ -143,7 +143,7 @@ describe("SqliteStatuses", () => {
   test("a message that is sent anew after it failed hears nothing of its first try", async () => {
     using world = openStore();
     const { id, claim } = await world.sending();
-    await world.store.outbox.accepted(claim, "wamid.OUT", NOW);
+    await world.store.outbox.accepted(claim, { wamid: "wamid.OUT" }, NOW);
     await world.store.statuses.note([heard("failed")], NOW);
 
     expect(await world.store.outbox.revive(id, NOW)).toBe(true);
@@ -157,7 +157,7 @@ describe("SqliteStatuses", () => {
   test("a failed message whose text is deleted can not be sent anew", async () => {
     using world = openStore();
     const { id, claim } = await world.sending();
-    await world.store.outbox.accepted(claim, "wamid.OUT", NOW);
+    await world.store.outbox.accepted(claim, { wamid: "wamid.OUT" }, NOW);
     await world.store.sweep(NOW + 1000, 0);
     await world.store.statuses.note([heard("failed")], NOW + 2000);
 

@@ -110,8 +110,17 @@ describe("inbox", () => {
 
     expect(first).toHaveLength(1);
     expect(again).toEqual([]);
-    expect(await inbox.pending()).toEqual([{ seq: first[0]?.seq, wamid: "wamid.A", contact: ANN }]);
-    expect((await inbox.question(first[0]?.seq ?? 0))?.text).toBe("hello");
+    expect(await inbox.pending()).toEqual([
+      {
+        seq: first[0]?.seq,
+        wamid: "wamid.A",
+        contact: ANN,
+        from: { phone: ANN },
+        sentAt: NOW,
+        hasMedia: false,
+      },
+    ]);
+    expect((await inbox.question(first[0]?.seq ?? 0))?.content).toEqual({ type: "text", text: "hello" });
   });
 
   test("P2: accept() knows a message again after it was settled and after a restart", async () => {
@@ -161,7 +170,7 @@ describe("inbox", () => {
       let added = 0;
       for (let index = 0; index < 150; index++)
         added += (await store.inbox.accept([{ wamid: "wamid." + index, phoneNumberId: "100", from: { phone: "${ANN}" },
-          kind: "text", text: "t", sentAt: ${NOW} }], "poll", ${NOW})).length;
+          content: { type: "text", text: "t" }, sentAt: ${NOW} }], "poll", ${NOW})).length;
       say(added);`;
 
     const added = await Promise.all([1, 2].map(() => firstWord(otherProcess(folder.path, code))));
@@ -191,8 +200,7 @@ describe("inbox", () => {
     const child = otherProcess(
       folder.path,
       `const store = Store.open(folder);
-       await store.inbox.accept([{ wamid: "wamid.K", phoneNumberId: "100", from: { phone: "${ANN}" }, kind: "text",
-         text: "kept", sentAt: ${NOW} }], "poll", ${NOW});
+       await store.inbox.accept([{ wamid: "wamid.K", phoneNumberId: "100", from: { phone: "${ANN}" }, content: { type: "text", text: "kept" }, sentAt: ${NOW} }], "poll", ${NOW});
        process.kill(process.pid, "SIGKILL");`,
     );
     await once(child, "exit");
@@ -224,7 +232,10 @@ describe("inbox", () => {
     expect(await inbox.question(accepted?.seq ?? 0)).toEqual({
       ...inbound({ from, name: "Ann" }),
       seq: accepted?.seq,
+      contact: ANN,
       receivedAt: NOW + 5,
+      quoted: undefined,
+      notes: [],
     });
   });
 
@@ -591,7 +602,7 @@ describe("retention", () => {
     );
     const good = await outbox.claim(ANN, "daemon", NOW);
     const bad = await outbox.claim(BOB, "daemon", NOW);
-    await outbox.accepted(held(good), "wamid.OUT", NOW);
+    await outbox.accepted(held(good), { wamid: "wamid.OUT" }, NOW);
     await outbox.dead(held(bad), { error: "refused" }, NOW);
   }
 
@@ -677,7 +688,7 @@ describe("outbox", () => {
     const head = await outbox.claim(ANN, "daemon", NOW);
     const whileSending = await outbox.claim(ANN, "daemon", NOW);
     const other = await outbox.claim(BOB, "daemon", NOW);
-    await outbox.accepted(held(head), "wamid.O1", NOW);
+    await outbox.accepted(held(head), { wamid: "wamid.O1" }, NOW);
     const next = await outbox.claim(ANN, "daemon", NOW);
 
     expect(head).toMatchObject({ id: first, text: "1", attempts: 1, to, doubtfulSince: undefined });
@@ -773,6 +784,21 @@ describe("outbox", () => {
     expect(await outbox.claim(ANN, "daemon", NOW + 1)).toMatchObject({ text: "mine", doubtfulSince: NOW });
   });
 
+  test("recover() lets what waited for a valid key be tried at once", async () => {
+    using world = openStore();
+    const { outbox } = world.store;
+    for (const code of ["credentials", "131056"]) {
+      await outbox.enqueue([{ to: { phone: code === "credentials" ? ANN : BOB }, text: code }], NOW);
+      const claim = await outbox.claim(code === "credentials" ? ANN : BOB, "daemon", NOW);
+      await outbox.retryAt(held(claim), NOW + 600_000, { code, error: "refused" });
+    }
+
+    await outbox.recover("daemon", NOW + 1);
+
+    expect(await outbox.claim(ANN, "daemon", NOW + 1)).toMatchObject({ text: "credentials" });
+    expect(await outbox.claim(BOB, "daemon", NOW + 1)).toBeUndefined();
+  });
+
   test("P2: two objects that claim at once never get the same row", async () => {
     using world = openStore();
     using second = Store.open(world.folder);
@@ -851,7 +877,7 @@ describe("outbox", () => {
     );
     const other = await outbox.enqueue([{ to, text: "other answer" }], NOW);
     const head = await outbox.claim(ANN, "daemon", NOW);
-    await outbox.accepted(held(head), "wamid.O1", NOW);
+    await outbox.accepted(held(head), { wamid: "wamid.O1" }, NOW);
     const second = await outbox.claim(ANN, "daemon", NOW);
 
     await outbox.dead(held(second), { code: "131026", error: "undeliverable" }, NOW);
@@ -881,7 +907,7 @@ describe("outbox", () => {
     const claim = held(await outbox.claim(ANN, "daemon", NOW));
 
     expect(await outbox.drop(sending)).toBe(false);
-    await outbox.accepted(claim, "wamid.O1", NOW);
+    await outbox.accepted(claim, { wamid: "wamid.O1" }, NOW);
     expect(await outbox.drop(sending)).toBe(false);
     expect(await outbox.drop(queued)).toBe(true);
     expect(await outbox.drop(queued)).toBe(false);
@@ -909,7 +935,7 @@ describe("outbox", () => {
     const { outbox } = world.store;
     const [id = 0] = await outbox.enqueue([{ to, text: "1" }], NOW);
     const claim = held(await outbox.claim(ANN, "daemon", NOW));
-    await outbox.accepted(claim, "wamid.O1", NOW);
+    await outbox.accepted(claim, { wamid: "wamid.O1" }, NOW);
 
     await outbox.retryAt(claim, NOW, { error: "late" });
     await outbox.doubtUntil(claim, NOW, "late");
