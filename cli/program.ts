@@ -68,6 +68,14 @@ function addPreflight(program: Command, io: Io): void {
   withCommon(program.command("preflight"))
     .alias("doctor")
     .description("check configuration, key, number, rights, gateway and webhook, each with its next step")
+    .option("--fix", "mend what can be mended from here: subscribe Meta's app to the account of the number")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  wa-cli preflight
+  wa-cli preflight --fix --json`,
+    )
     .action(async (options) => {
       const { preflight } = await import("./commands/preflight.ts");
       await preflight(io, options);
@@ -101,7 +109,9 @@ function addOutbox(program: Command, io: Io): void {
 }
 
 function addWebhook(program: Command, io: Io): void {
-  const webhook = program.command("webhook").description("the webhook that Kapso delivers to");
+  const webhook = program
+    .command("webhook")
+    .description("the webhook that Kapso delivers to (Meta's is set in its app dashboard)");
   withCommon(webhook.command("list", { isDefault: true }))
     .description("everybody's webhooks of this number; * marks ours")
     .action(async (options) => {

@@ -1,9 +1,10 @@
 import { addAbortSignal } from "node:stream";
 import { systemClock } from "../../src/clock.ts";
-import { loadConfig, requireKapso, type Config } from "../../src/config/config.ts";
+import { requireAccount } from "../../src/config/account.ts";
+import { loadConfig, type Config } from "../../src/config/config.ts";
 import { createFetch } from "../../src/http.ts";
 import { silentLog } from "../../src/log.ts";
-import { contactId, type Identity } from "../../src/message.ts";
+import type { Identity } from "../../src/message.ts";
 import { isBsuid, parsePhone } from "../../src/phone.ts";
 import { Deliverer } from "../../src/pipeline/deliver.ts";
 import { Lanes } from "../../src/pipeline/lanes.ts";
@@ -32,7 +33,7 @@ const STEP_MS = 100;
 export async function send(io: Io, options: SendOptions): Promise<void> {
   const { to, text } = await readRequest(io, options);
   const config = loadConfig({ env: io.env, file: options.config });
-  requireKapso(config);
+  requireAccount(config);
   const parts = await toMessages(text);
   if (parts.length === 0) throw new CommandError(EXIT.usage, "There is nothing to send: the text is empty");
   if (parts.length > BURST)
@@ -48,7 +49,8 @@ export async function send(io: Io, options: SendOptions): Promise<void> {
     parts.map((part) => ({ to, text: part })),
     Date.now(),
   );
-  const rows = await deliver(io, config, store, contactId(to), ids, options.timeout * 1000);
+  const contact = store.outbox.get(ids[0] ?? 0)?.contact ?? "";
+  const rows = await deliver(io, config, store, contact, ids, options.timeout * 1000);
   const wamids = rows.flatMap((row) => row.wamid ?? []);
   const report = { status: "accepted", to: formatIdentity(to), wamids, outbox: ids };
   const failed = rows.find((row) => row.state !== "accepted");
@@ -74,7 +76,7 @@ async function deliver(
   timeoutMs: number,
 ): Promise<readonly OutboxRow[]> {
   await using fetch = createFetch();
-  const api = new CloudApi(new ApiConnection(requireKapso(config), { fetch, clock: systemClock }));
+  const api = new CloudApi(new ApiConnection(requireAccount(config), { fetch, clock: systemClock }));
   const deadline = Date.now() + timeoutMs;
   const deliverer = new Deliverer(
     { outbox: store.outbox, sender: api, lanes: new Lanes(1), clock: systemClock, log: silentLog },

@@ -1,5 +1,7 @@
 import { systemClock } from "../../src/clock.ts";
-import { loadConfig, requireKapso, withPath, type Config } from "../../src/config/config.ts";
+import { requireAccount } from "../../src/config/account.ts";
+import { loadConfig, type Config } from "../../src/config/config.ts";
+import { withPath } from "../../src/config/webhook.ts";
 import { createFetch } from "../../src/http.ts";
 import { publicUrl } from "../public-url.ts";
 import {
@@ -110,7 +112,11 @@ async function withWebhooks(
   run: (tools: Tools) => Promise<void>,
 ): Promise<void> {
   const config = loadConfig({ env: io.env, file });
-  const account = requireKapso(config);
+  const account = requireAccount(config);
+  if (account.provider === "meta")
+    throw new CommandError(EXIT.usage, 'With provider = "meta" there are no webhooks to manage from here', {
+      hint: "give Meta the address and the verify token in its app dashboard (WhatsApp, Configuration); wa-cli preflight checks it",
+    });
   using store = Store.open(config.state.dir);
   await using fetch = createFetch();
   const webhooks = new KapsoWebhooks(new ApiConnection(account, { fetch, clock: systemClock }));
