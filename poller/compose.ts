@@ -1,10 +1,11 @@
 import type { Clock } from "../src/clock.ts";
-import { requireKapso, type Config } from "../src/config/config.ts";
+import { requireAccount } from "../src/config/account.ts";
+import { type Config } from "../src/config/config.ts";
 import { StateError } from "../src/errors.ts";
 import { Device } from "../src/gateway/device.ts";
 import { OpenClawGateway } from "../src/gateway/openclaw.ts";
 import { createFetch } from "../src/http.ts";
-import { Answerer } from "../src/pipeline/answer.ts";
+import { Answerer, type AnswerParts } from "../src/pipeline/answer.ts";
 import { runBridge, type Draining } from "../src/pipeline/bridge.ts";
 import { Deliverer } from "../src/pipeline/deliver.ts";
 import { Guard } from "../src/pipeline/guard.ts";
@@ -18,6 +19,7 @@ import { ApiConnection } from "../src/whatsapp/connection.ts";
 import { toMessages } from "../src/whatsapp/messages.ts";
 import type { Base, Surroundings } from "./base.ts";
 import { HealthBoard } from "./health.ts";
+import { createMediaTools } from "./media.ts";
 import { createWaysIn } from "./ways-in.ts";
 
 /** Who claims rows of the outbox; `wa-cli` has names of its own. */
@@ -36,7 +38,7 @@ export async function startBridge(
   signal: AbortSignal,
 ): Promise<void> {
   const { clock, log } = surroundings;
-  const account = requireKapso(config);
+  const account = requireAccount(config);
   await using stack = new AsyncDisposableStack();
   // The lock comes first: only its holder may repair the file.
   stack.use(await lock(config.state.dir, clock, signal));
@@ -55,12 +57,16 @@ export async function startBridge(
   const deliveries = createDraining(config.delivery.maxParallel * SENDS_PER_ANSWER);
   const deliverer = createDeliverer(base, deliveries);
   const answers = createDraining(config.delivery.maxParallel);
-  const answerer = createAnswerer(base, answers, { gateway, deliverer, answerFrom });
+  const { folder, ...tools } = createMediaTools(base, connection, stack);
+  const answerer = createAnswerer(base, answers, { gateway, deliverer, answerFrom, ...tools });
 
   const doubtful = await store.outbox.recover(CLAIMED_BY, clock.now());
   if (doubtful > 0) log.warn({ count: doubtful }, "sends of unknown outcome are looked up");
   await noteDaemon(base);
-  const sweep = () => store.sweep(clock.now(), config.state.keepTextMs);
+  const sweep = async () => {
+    await store.sweep(clock.now(), config.state.keepTextMs);
+    await folder.sweep(clock.now());
+  };
   await runBridge(
     {
       clock,
@@ -104,14 +110,21 @@ function createDeliverer({ config, store, api, clock, log }: Base, { lanes, abor
 function createAnswerer(
   { config, store, api, clock, log }: Base,
   { lanes, abort }: Draining,
-  { gateway, deliverer, answerFrom }: { gateway: OpenClawGateway; deliverer: Deliverer; answerFrom: number },
+  {
+    deliverer,
+    answerFrom,
+    ...others
+  }: Pick<AnswerParts, "gateway" | "media" | "transcriber" | "preparer"> & {
+    readonly deliverer: Deliverer;
+    readonly answerFrom: number;
+  },
 ): Answerer {
   const { security, delivery, gateway: agent } = config;
   return new Answerer(
     {
       inbox: store.inbox,
       guard: new Guard({ ...security, sessionKey: agent.sessionKey }),
-      gateway,
+      ...others,
       lanes,
       typing: { receipts: api, mode: delivery.receipts, clock, log: log.child({ component: "typing" }) },
       format: toMessages,
@@ -122,6 +135,7 @@ function createAnswerer(
     {
       maxAgeMs: delivery.maxAgeMs,
       answerFrom,
+      quote: delivery.quote,
       denyMessage: security.denyMessage,
       limitMessage: security.limitMessage,
       errorMessage: agent.errorMessage,

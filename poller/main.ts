@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import { systemClock } from "../src/clock.ts";
-import { loadConfig, requireKapso, type Config } from "../src/config/config.ts";
+import { requireAccount, requireInbound } from "../src/config/account.ts";
+import { loadConfig, type Config } from "../src/config/config.ts";
 import { ConfigError, describeError, RelayError } from "../src/errors.ts";
 import type { Log } from "../src/log.ts";
 import { Store } from "../src/store/store.ts";
@@ -56,7 +57,8 @@ async function run({ config: file, sandbox, check }: Options): Promise<void> {
     const { runSandbox } = await import("./sandbox.ts");
     return runSandbox(config, { clock: systemClock, log, process }, process, signal);
   }
-  requireKapso(config);
+  requireAccount(config);
+  requireInbound(config);
   greet(config, log);
   await startBridge(config, { clock: systemClock, log, process }, signal).catch((error: unknown) => {
     // Stopped before everything ran: that is no failure.
@@ -65,7 +67,8 @@ async function run({ config: file, sandbox, check }: Options): Promise<void> {
 }
 
 function checkOnly(config: Config): void {
-  requireKapso(config);
+  requireAccount(config);
+  requireInbound(config);
   Store.open(config.state.dir)[Symbol.dispose]();
   process.stdout.write(
     `Configuration and state are usable (${config.file ?? "no file, environment only"})\n`,

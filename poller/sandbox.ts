@@ -33,7 +33,14 @@ export async function runSandbox(
   const bridge = startBridge(
     {
       ...config,
-      kapso: { apiKey: kapso.apiKey, phoneNumberId: kapso.phoneNumberId, baseUrl: kapso.url },
+      provider: "kapso",
+      account: {
+        provider: "kapso",
+        apiKey: kapso.apiKey,
+        phoneNumberId: kapso.phoneNumberId,
+        baseUrl: kapso.url,
+        graphVersion: "v24.0",
+      },
       delivery: { ...config.delivery, mode: "polling", pollIntervalMs: POLL_MS },
       webhook: { ...config.webhook, listen: undefined },
       gateway: echo ? { ...config.gateway, url: echo.url, token: undefined } : config.gateway,

@@ -1,4 +1,4 @@
-import { requireKapso } from "../src/config/config.ts";
+import { requireAccount } from "../src/config/account.ts";
 import { Funnel } from "../src/funnel/funnel.ts";
 import type { Task } from "../src/pipeline/bridge.ts";
 import { GapDetector } from "../src/pipeline/gap-detector.ts";
@@ -7,7 +7,7 @@ import { serveHealth } from "../src/source/health.ts";
 import { Listener } from "../src/source/listener.ts";
 import { PollSource } from "../src/source/poll.ts";
 import { Registrar } from "../src/source/registrar.ts";
-import { WebhookSource } from "../src/source/webhook.ts";
+import { WEBHOOK_PATHS, WebhookSource } from "../src/source/webhook.ts";
 import { makeWebhookSecret, readWebhookSecrets } from "../src/store/webhook-secret.ts";
 import type { ApiConnection } from "../src/whatsapp/connection.ts";
 import { KapsoWebhooks } from "../src/whatsapp/kapso-webhooks.ts";
@@ -45,12 +45,14 @@ export async function createWaysIn(base: WaysInBase, stack: AsyncDisposableStack
   if (listener) stack.use(serveHealth(listener, async () => board.report()));
   if (delivery.mode === "polling") return { sources: [createPoll(base)], tasks: [] };
   if (!listener) throw new TypeError("A webhook mode has an address to listen on");
+  listener.reserve(WEBHOOK_PATHS);
 
   if (webhook.register && webhook.secret === undefined) makeWebhookSecret(state.dir);
   const { ours, all: secrets } = readWebhookSecrets(state.dir, webhook);
   const isSigned = secrets.length > 0;
-  const poll =
-    delivery.pollFallback || !isSigned ? createPoll(base, { isWoken: !delivery.pollFallback }) : undefined;
+  // Meta has no list of messages that could be asked for.
+  const canPoll = config.provider === "kapso" && (delivery.pollFallback || !isSigned);
+  const poll = canPoll ? createPoll(base, { isWoken: !delivery.pollFallback }) : undefined;
   const source = createWebhook(base, listener, { poll, secrets });
   const registrar = webhook.register && ours !== undefined ? createRegistrar(base, ours) : undefined;
   const tasks: Task[] = registrar ? [registrar] : [];
@@ -64,7 +66,7 @@ function createPoll(base: WaysInBase, { isWoken = false } = {}): PollSource {
   return new PollSource(
     { api, cursors: store.facts, clock, log: log.child({ component: "poll" }), onState: board.add("poll") },
     {
-      phoneNumberId: requireKapso(config).phoneNumberId,
+      phoneNumberId: requireAccount(config).phoneNumberId,
       intervalMs: isWoken ? WOKEN_POLL_MS : config.delivery.pollIntervalMs,
       firstSince: answerFrom,
     },
@@ -98,7 +100,7 @@ function createWebhook(
       log: ownLog,
     },
     {
-      phoneNumberId: requireKapso(config).phoneNumberId,
+      phoneNumberId: requireAccount(config).phoneNumberId,
       secrets,
       verifyTokens: config.webhook.verifyTokens,
     },
@@ -127,8 +129,7 @@ function publish(base: WaysInBase, port: number, registrar: Registrar | undefine
   const ownLog = log.child({ component: "webhook" });
   const announce = (url: string) => {
     if (registrar) registrar.announce(url);
-    else
-      ownLog.info({ url }, "this address has to be registered with Kapso by hand: delivery.register is off");
+    else ownLog.info({ url, hint: BY_HAND[config.provider] }, "webhook is not registered by us");
   };
   if (config.delivery.mode === "domain") {
     if (config.webhook.url !== undefined) announce(config.webhook.url);
@@ -158,6 +159,10 @@ function publish(base: WaysInBase, port: number, registrar: Registrar | undefine
 }
 
 const NOT_REGISTERED = "webhook is not registered by us: its public address is not known";
+const BY_HAND = {
+  kapso: "delivery.register is off: register this address in the Kapso dashboard",
+  meta: "in Meta's app dashboard (WhatsApp, Configuration) give this as callback URL, with the verify token, and subscribe to messages",
+} as const;
 
 function createGapDetector(
   { store, clock, log, board }: WaysInBase,

@@ -17,10 +17,13 @@ export function parsePhone(text: string): string | undefined {
 /** Countries that spell a mobile number with one more digit or without it: the same person either way. */
 const EXTRA_DIGIT = [/^(55\d{2})9(\d{8})$/, /^(52)1(\d{10})$/, /^(54)9(\d{10})$/];
 
+/** The same for every spelling of a number that WhatsApp knows; digits in, digits out. */
+export function canonicalPhone(phone: string): string {
+  return EXTRA_DIGIT.reduce((digits, spelling) => digits.replace(spelling, "$1$2"), phone);
+}
+
 export function isSamePhone(a: string, b: string): boolean {
-  const short = (phone: string) =>
-    EXTRA_DIGIT.reduce((digits, spelling) => digits.replace(spelling, "$1$2"), phone);
-  return short(a) === short(b);
+  return canonicalPhone(a) === canonicalPhone(b);
 }
 
 export function isBsuid(text: string): boolean {

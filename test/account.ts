@@ -2,7 +2,7 @@ import type { StandInKapso } from "../src/sandbox/kapso.ts";
 
 /** The account of a stand-in, as a client takes it. */
 export function accountOf({ apiKey, phoneNumberId, url }: StandInKapso) {
-  return { apiKey, phoneNumberId, baseUrl: url };
+  return { provider: "kapso", apiKey, phoneNumberId, baseUrl: url, graphVersion: "v24.0" } as const;
 }
 
 /** The account of a stand-in, as programs find it in their environment. */

@@ -5,7 +5,8 @@ import { DeadlineError, withDeadline } from "../deadline.ts";
 import { GatewayError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { maskWamid } from "../message.ts";
-import type { Gateway, Turn } from "../pipeline/answer.ts";
+import type { Answer, Gateway } from "../pipeline/answer.ts";
+import type { Turn } from "../pipeline/turn.ts";
 import { visibleText } from "../pipeline/reply.ts";
 import { isLoopback, showUrl } from "../url.ts";
 import { Connection, ConnectionLostError, RpcError } from "./connection.ts";
@@ -13,6 +14,7 @@ import type { Device } from "./device.ts";
 import { diagnose, ScopeError, type GatewayState } from "./diagnosis.ts";
 import { agentResult, history, type AgentResult } from "./protocol.ts";
 import { runKey, traceMessage } from "./recovery.ts";
+import { loadAttachments } from "./attachments.ts";
 import { turnRequest } from "./turn-request.ts";
 
 export interface OpenClawOptions {
@@ -93,7 +95,7 @@ export class OpenClawGateway implements Gateway {
     return { version: server.version, scopes: auth.scopes };
   }
 
-  async ask(turn: Turn, onWork: () => void, signal: AbortSignal): Promise<string> {
+  async ask(turn: Turn, onWork: () => void, signal: AbortSignal): Promise<Answer> {
     let wasAsked = turn.replayed;
     for (let tries = 1; ; tries++) {
       const connection = await this.#whenConnected(signal);
@@ -103,7 +105,7 @@ export class OpenClawGateway implements Gateway {
           const found = wasAsked
             ? await this.#recover(connection, turn, limit)
             : { key: runKey(turn.message.wamid, 1) };
-          if ("text" in found) return found.text;
+          if ("answer" in found) return found.answer;
           wasAsked = true;
           return this.#run(connection, turn, found.key, limit);
         });
@@ -186,7 +188,7 @@ export class OpenClawGateway implements Gateway {
     connection: Connection,
     { session, message }: Turn,
     signal: AbortSignal,
-  ): Promise<{ readonly text: string } | { readonly key: string }> {
+  ): Promise<{ readonly answer: Answer } | { readonly key: string }> {
     for (let looks = 1; ; looks++) {
       const params = { sessionKey: session, limit: HISTORY_ROWS, maxChars: HISTORY_CHARS };
       const trace = traceMessage(
@@ -201,7 +203,7 @@ export class OpenClawGateway implements Gateway {
         case "ask":
           return { key: trace.key };
         case "answered":
-          return { text: trace.text };
+          return { answer: trace.answer };
         case "failed":
           throw new GatewayError("The agent's run failed while the connection was down");
         case "running":
@@ -210,21 +212,16 @@ export class OpenClawGateway implements Gateway {
     }
   }
 
-  async #run(connection: Connection, turn: Turn, key: string, signal: AbortSignal): Promise<string> {
-    const params = turnRequest(turn, key, this.#options.turnTimeoutMs);
+  async #run(connection: Connection, turn: Turn, key: string, signal: AbortSignal): Promise<Answer> {
+    const { maxPayload, attachments: limits } = connection.hello.policy;
+    const attachments = await loadAttachments(turn.images, { maxPayload, maxBytes: limits.maxImageBytes });
+    const params = turnRequest(turn, key, { timeoutMs: this.#options.turnTimeoutMs, attachments });
     for (let looks = 1; ; looks++) {
       const answer = read(
         agentResult,
         await connection.request("agent", params, { signal, skipAccepted: true }),
       );
-      if (answer.status !== "in_flight") {
-        if (answer.result?.payloads.some(({ mediaUrl }) => mediaUrl))
-          this.#parts.log.warn(
-            { wamid: maskWamid(turn.message.wamid) },
-            "media of the answer not sent: not supported yet",
-          );
-        return readResult(answer);
-      }
+      if (answer.status !== "in_flight") return readResult(answer);
       // Another connection of ours started it; the same request gives the whole result once the run is over.
       await connection.request("agent.wait", { runId: key, timeoutMs: WAIT_STEP_MS }, { signal });
       await this.#parts.clock.sleep(backoffMs(looks, LOOK), signal);
@@ -265,13 +262,21 @@ function read<T>(schema: z.ZodType<T>, answer: unknown): T {
   throw new GatewayError("The gateway's answer has an unknown shape", { cause: parsed.error });
 }
 
-function readResult({ status, summary, stopReason, result }: AgentResult): string {
-  const payloads = result?.payloads ?? [];
+function readResult({ status, summary, stopReason, result }: AgentResult): Answer {
+  const payloads = (result?.payloads ?? []).filter(({ isError }) => isError !== true);
   if (status === "ok")
-    return payloads.flatMap(({ text, isError }) => (text && isError !== true ? [text] : [])).join("\n\n");
+    return {
+      text: payloads.flatMap(({ text }) => text || []).join("\n\n"),
+      media: payloads.flatMap(({ mediaUrl, mediaUrls, audioAsVoice }) =>
+        [...new Set([...(mediaUrls ?? []), ...(mediaUrl ? [mediaUrl] : [])])].map((reference) => ({
+          reference,
+          asVoice: audioAsVoice === true,
+        })),
+      ),
+    };
   // OpenClaw counts an empty answer and NO_REPLY in a direct session as a failed turn.
   const said = result?.meta?.finalAssistantVisibleText ?? "";
   if (status === "error" && result?.meta?.error?.kind === "incomplete_turn" && visibleText(said) === "")
-    return "";
+    return { text: "", media: [] };
   throw new GatewayError(`The agent's turn ended with ${status} (${stopReason ?? summary ?? "no reason"})`);
 }

@@ -39,6 +39,9 @@ export type ResponseFrame = Extract<Frame, { type: "res" }>;
 
 export const challenge = z.looseObject({ nonce: z.string().min(1), ts: z.number() });
 
+/** Of a gateway that does not tell. */
+const MAX_IMAGE_BYTES = 6_291_456;
+
 export const hello = z.looseObject({
   type: z.literal("hello-ok"),
   protocol: z.number(),
@@ -50,6 +53,9 @@ export const hello = z.looseObject({
   policy: z.looseObject({
     tickIntervalMs: z.number().positive().catch(30_000),
     maxPayload: z.number().positive().catch(26_214_400),
+    attachments: z
+      .looseObject({ maxImageBytes: z.number().positive().catch(MAX_IMAGE_BYTES) })
+      .catch({ maxImageBytes: MAX_IMAGE_BYTES }),
   }),
 });
 export type Hello = z.output<typeof hello>;
@@ -59,7 +65,10 @@ export const agentStatus = z.looseObject({ status: z.string() });
 const payload = z.looseObject({
   text: z.string().nullish(),
   isError: z.boolean().nullish(),
-  mediaUrl: z.string().nullish(),
+  /** A path or an address as the agent wrote it, unchecked. */
+  mediaUrl: z.string().nullish().catch(undefined),
+  mediaUrls: z.array(z.string()).nullish().catch(undefined),
+  audioAsVoice: z.boolean().nullish().catch(undefined),
 });
 export const agentResult = z.looseObject({
   status: z.string(),

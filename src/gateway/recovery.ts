@@ -1,10 +1,13 @@
+import { visibleText } from "../pipeline/reply.ts";
+import { takeMedia } from "../pipeline/media-lines.ts";
+import type { Answer } from "../pipeline/answer.ts";
 import type { History, HistoryRow } from "./protocol.ts";
 
 /** What the gateway's own record of a session says of a message that may have been asked before. */
 export type Trace =
   /** Never arrived, or vanished without a trace: ask, under this key. */
   | { readonly kind: "ask"; readonly key: string }
-  | { readonly kind: "answered"; readonly text: string }
+  | { readonly kind: "answered"; readonly answer: Answer }
   /** A run of it is under way. */
   | { readonly kind: "running" }
   /** A run of it ended in an error. */
@@ -29,7 +32,7 @@ export function traceMessage(wamid: string, { messages, sessionInfo }: History):
     const runs = asked === -1 ? [key] : runsOf(key, messages.slice(asked + 1));
     if (runs.some((run) => active.has(run))) return { kind: "running" };
     const answer = findAnswer(messages, runs);
-    if (answer !== undefined) return { kind: "answered", text: answer };
+    if (answer !== undefined) return { kind: "answered", answer };
     if (failed) return { kind: "failed" };
     // The resumed run may not have written its first row yet.
     if (active.size > 0 || sessionInfo?.hasActiveRun === true) return { kind: "running" };
@@ -55,7 +58,7 @@ function runsOf(key: string, behind: readonly HistoryRow[]): string[] {
 }
 
 /** The answer bound to the question by run id alone, never by being "the next line" (promise P5). */
-function findAnswer(messages: readonly HistoryRow[], runs: readonly string[]): string | undefined {
+function findAnswer(messages: readonly HistoryRow[], runs: readonly string[]): Answer | undefined {
   const last = messages.findLast(
     (row) =>
       row.role === "assistant" &&
@@ -63,16 +66,8 @@ function findAnswer(messages: readonly HistoryRow[], runs: readonly string[]): s
       (row.stopReason === undefined || row.stopReason === "stop" || row.stopReason === "length") &&
       !row.idempotencyKey?.endsWith(":terminal-error"),
   );
-  return last && withoutDirectives(textOf(last));
-}
-
-/** A result has these lines taken out; the record keeps what the model wrote. */
-function withoutDirectives(text: string): string {
-  return text
-    .split("\n")
-    .filter((line) => !/^\s*MEDIA:/.test(line))
-    .join("\n")
-    .replace(/\[\[(?:reply_to[\w:-]*|audio_as_voice)\]\]/g, "");
+  // A result has its directives taken out; the record keeps what the model wrote.
+  return last && takeMedia(visibleText(textOf(last)));
 }
 
 function textOf({ content }: HistoryRow): string {

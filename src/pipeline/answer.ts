@@ -1,41 +1,39 @@
 import type { Clock } from "../clock.ts";
+import { isMedia } from "../content.ts";
 import { DeadlineError, withDeadline } from "../deadline.ts";
 import { describeError, GatewayError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import { contactId, maskContact, maskWamid, type Identity, type Inbound } from "../message.ts";
+import { maskContact, maskWamid, type Identity } from "../message.ts";
 import type { Guard, Verdict } from "./guard.ts";
 import type { Lanes } from "./lanes.ts";
+import type { MediaFetcher, MediaPreparer, MediaReference, OutgoingMedia, Transcriber } from "./media.ts";
 import type { Stored } from "./receive.ts";
 import { isSilent, visibleText } from "./reply.ts";
+import { imagesOf, turnText, type Question, type Ready, type Turn } from "./turn.ts";
 import { keepTyping, type TypingOptions } from "./typing.ts";
 
-/** One message for the agent, with everything that the agent may know and the sender can not forge. */
-export interface Turn {
-  readonly message: Inbound;
-  readonly role: string;
-  readonly session: string;
-  /** It may have been asked before (by a process that died): the gateway must look before it asks. */
-  readonly replayed: boolean;
+/** What an agent answered. */
+export interface Answer {
+  /** Markdown; "" when it chose silence. */
+  readonly text: string;
+  readonly media: readonly MediaReference[];
 }
 
 export interface Gateway {
   /**
-   * The agent's answer in Markdown, "" when it chose silence. Waits while the gateway is away; never runs a turn twice.
-   * `onWork` is called when the agent gets to work on it.
+   * Waits while the gateway is away; never runs a turn twice. `onWork` is called when the agent gets to work on it.
    * @throws GatewayError when the turn ended without an answer and asking again would not help
    */
-  ask(turn: Turn, onWork: () => void, signal: AbortSignal): Promise<string>;
-}
-
-/** A stored message, loaded to be answered. */
-export interface Question extends Inbound {
-  readonly seq: number;
-  readonly receivedAt: number;
+  ask(turn: Turn, onWork: () => void, signal: AbortSignal): Promise<Answer>;
 }
 
 export interface NewOutgoing {
   readonly to: Identity;
+  /** With a file, its caption. */
   readonly text: string;
+  readonly media?: OutgoingMedia | undefined;
+  /** wamid of the message that it quotes. */
+  readonly quotes?: string | undefined;
 }
 
 /** How a message ended, and what is to be sent for it. */
@@ -49,6 +47,8 @@ export interface Settled {
 export interface Settlement {
   /** Undefined when it is settled already. */
   question(seq: number): Promise<Question | undefined>;
+  /** True when the person wrote again since. */
+  isOvertaken(seq: number): Promise<boolean>;
   /** Returns the number of replies that were queued: a notice that was given lately is not given again. */
   settle(seq: number, settled: Settled, now: number): Promise<number>;
 }
@@ -57,6 +57,8 @@ export interface AnswerOptions {
   readonly maxAgeMs: number;
   /** Messages sent before this belong to whoever served the number before us. */
   readonly answerFrom: number;
+  /** Whether an answer quotes its question; `auto` when the person wrote again in between. */
+  readonly quote: "auto" | "always" | "never";
   readonly denyMessage: string;
   readonly limitMessage: string;
   readonly errorMessage: string;
@@ -68,12 +70,24 @@ export interface AnswerParts {
   readonly gateway: Gateway;
   readonly lanes: Lanes;
   readonly typing: TypingOptions;
+  readonly media: MediaFetcher;
+  readonly transcriber: Transcriber | undefined;
+  readonly preparer: MediaPreparer;
   /** Turns an answer's Markdown into messages that WhatsApp takes, in order. */
   readonly format: (markdown: string) => Promise<readonly string[]>;
   /** Called when something was queued for a person. */
   readonly wakeDelivery: (contact: string) => void;
   readonly clock: Clock;
   readonly log: Log;
+}
+
+/** What was decided about a message when it arrived. */
+interface Judged {
+  /** Undefined when it was too old to be judged. */
+  readonly verdict: Verdict | undefined;
+  /** Its file, on the way since then. */
+  readonly ready: Promise<Ready | undefined> | undefined;
+  readonly replayed: boolean;
 }
 
 const DENIAL_PERIOD_MS = 86_400_000;
@@ -92,52 +106,86 @@ export class Answerer {
     this.#signal = signal;
   }
 
-  /** Queues a message. With a session shared by all, one lane keeps its turns apart. */
-  push({ seq, contact }: Stored, { replayed }: { readonly replayed: boolean }): void {
-    const { guard, lanes } = this.#parts;
-    lanes.push(guard.sessionOf(contact), () => this.#answer(seq, replayed));
+  /**
+   * Judges a message and queues it. Its file is fetched at once, not when its turn comes: the address is good for minutes
+   * only. With a session shared by all, one lane keeps its turns apart.
+   */
+  push(stored: Stored, { replayed }: { readonly replayed: boolean }): void {
+    const { guard, lanes, clock, log } = this.#parts;
+    const { seq, contact, from, wamid } = stored;
+    const sentAt = Math.min(stored.sentAt, clock.now());
+    const verdict = this.#isStale(stored.sentAt) ? undefined : guard.check({ contact, from, sentAt });
+    log.debug({ wamid: maskWamid(wamid), verdict: verdict?.kind ?? "stale" }, "message judged");
+    const ready = verdict?.kind === "allow" && stored.hasMedia ? this.#makeReady(seq) : undefined;
+    // It rejects when we stop; whoever waits for it hears of that.
+    ready?.catch(() => {});
+    lanes.push(guard.sessionOf(contact), () => this.#answer(seq, { verdict, ready, replayed }));
   }
 
-  async #answer(seq: number, replayed: boolean): Promise<void> {
-    const { inbox, guard, clock, log } = this.#parts;
-    // Judged once, however often storing the answer has to be tried: the guard counts.
-    let verdict: Verdict | undefined;
-    for (let again = replayed; !this.#signal.aborted; again = true) {
+  async #makeReady(seq: number): Promise<Ready | undefined> {
+    const { inbox, media, transcriber, log } = this.#parts;
+    const question = await inbox.question(seq);
+    if (!question || !isMedia(question.content)) return undefined;
+    const { content, wamid } = question;
+    const fetched = await media.fetch(content, wamid, this.#signal);
+    if (fetched.kind === "failed")
+      log.warn({ wamid: maskWamid(wamid), reason: fetched.reason }, "file not fetched");
+    if (content.type !== "voice") return { fetched };
+    if (content.transcript !== undefined)
+      return { fetched, transcript: { kind: "text", text: content.transcript } };
+    if (fetched.kind === "failed") return { fetched };
+    if (!transcriber)
+      return {
+        fetched,
+        transcript: { kind: "none", reason: "transcription is not set up (transcribe.provider)" },
+      };
+    const transcript = await transcriber.transcribe(fetched.file, this.#signal);
+    if (transcript.kind === "none")
+      log.warn({ wamid: maskWamid(wamid), reason: transcript.reason }, "voice message not transcribed");
+    return { fetched, transcript };
+  }
+
+  async #answer(seq: number, { verdict, ...first }: Judged): Promise<void> {
+    const { inbox, clock, log } = this.#parts;
+    let { ready, replayed } = first;
+    for (; !this.#signal.aborted; replayed = true) {
       try {
         const question = await inbox.question(seq);
         if (!question) return;
-        if (!this.#isStale(question))
-          verdict ??= guard.check(question.from, Math.min(question.sentAt, clock.now()));
-        log.debug({ wamid: maskWamid(question.wamid), verdict: verdict?.kind ?? "stale" }, "message judged");
-        return await this.#settle(question, verdict, again);
+        return await this.#settle(question, { verdict, ready, replayed });
       } catch (error) {
         // Stopping: the message stays pending, and the next start goes on with it.
         if (this.#signal.aborted) return;
         log.error({ seq, err: error }, "message not settled, will try again");
         await clock.sleep(RETRY_MS, this.#signal).catch(() => {});
+        // What was fetched stays; what failed with the store is tried again.
+        const isReady = await (ready ?? Promise.resolve()).then(
+          () => true,
+          () => false,
+        );
+        if (!isReady) ready = this.#makeReady(seq);
       }
     }
   }
 
-  #isStale({ sentAt }: Question): boolean {
+  #isStale(sentAt: number): boolean {
     const { answerFrom, maxAgeMs } = this.#options;
     return sentAt < answerFrom || sentAt < this.#parts.clock.now() - maxAgeMs;
   }
 
-  async #settle(question: Question, verdict: Verdict | undefined, replayed: boolean): Promise<void> {
+  async #settle(question: Question, judged: Judged): Promise<void> {
     const { inbox, clock } = this.#parts;
-    const settled = await this.#decide(question, verdict, replayed);
+    const settled = await this.#decide(question, judged);
     const queued = await inbox.settle(question.seq, settled, clock.now());
     this.#report(question, settled.state, queued);
-    if (queued > 0) this.#parts.wakeDelivery(contactId(question.from));
+    if (queued > 0) this.#parts.wakeDelivery(question.contact);
   }
 
-  /** Without a verdict the message is too old to be judged. */
-  async #decide(question: Question, verdict: Verdict | undefined, replayed: boolean): Promise<Settled> {
+  async #decide(question: Question, { verdict, ready, replayed }: Judged): Promise<Settled> {
     const { denyMessage, limitMessage } = this.#options;
-    switch (verdict?.kind) {
-      case undefined:
-        return { state: "stale", replies: [] };
+    // It may have got too old while others were answered.
+    if (verdict === undefined || this.#isStale(question.sentAt)) return { state: "stale", replies: [] };
+    switch (verdict.kind) {
       case "deny":
         return {
           state: "denied",
@@ -146,45 +194,82 @@ export class Answerer {
         };
       case "limit":
         return { state: "limited", replies: verdict.first ? this.#notice(question, limitMessage) : [] };
-      case "allow":
-        return this.#ask({ message: question, role: verdict.role, session: verdict.session, replayed });
+      case "allow": {
+        const { role, session } = verdict;
+        const file = await ready;
+        const text = turnText(question, file);
+        const images = imagesOf(question.content, file);
+        return this.#ask({ message: question, text, images, role, session, replayed });
+      }
     }
   }
 
   async #ask(turn: Turn): Promise<Settled> {
-    const { gateway, typing, format, clock, log } = this.#parts;
+    const { gateway, typing, clock, log } = this.#parts;
+    const { message } = turn;
     const askedAt = clock.now();
     const answered = new AbortController();
     const onWork = () =>
-      void keepTyping(turn.message.wamid, typing, { signal: answered.signal, stopping: this.#signal });
+      void keepTyping(message.wamid, typing, { signal: answered.signal, stopping: this.#signal });
     // It may wait for the gateway until the reply window closes, and not longer.
-    const leftMs = Math.max(0, Math.min(turn.message.sentAt, askedAt) + this.#options.maxAgeMs - askedAt);
+    const leftMs = Math.max(0, Math.min(message.sentAt, askedAt) + this.#options.maxAgeMs - askedAt);
     try {
       const answer = await withDeadline(leftMs, this.#signal, (limit) => gateway.ask(turn, onWork, limit));
-      log.debug(
-        { wamid: maskWamid(turn.message.wamid), durationMs: clock.now() - askedAt },
-        "agent answered",
-      );
-      const text = visibleText(answer);
-      // Judged again as it will be seen: markup can hide a token from the first look.
-      const parts = (await format(text)).filter((part) => !isSilent(part));
-      const replies = parts.map((part) => ({ to: turn.message.from, text: part }));
+      log.debug({ wamid: maskWamid(message.wamid), durationMs: clock.now() - askedAt }, "agent answered");
+      const replies = await this.#replies(message, answer);
       return { state: replies.length > 0 ? "answered" : "silent", replies };
     } catch (error) {
       if (error instanceof DeadlineError) return { state: "stale", replies: [] };
       if (!(error instanceof GatewayError)) throw error;
       log.error(
-        { wamid: maskWamid(turn.message.wamid), reason: describeError(error), hint: error.hint },
+        { wamid: maskWamid(message.wamid), reason: describeError(error), hint: error.hint },
         "agent failed",
       );
-      return { state: "failed", replies: this.#notice(turn.message, this.#options.errorMessage) };
+      return { state: "failed", replies: this.#notice(message, this.#options.errorMessage) };
     } finally {
       // A reason of its own spares an error with a stack for each message.
       answered.abort("answered");
     }
   }
 
-  #notice(message: Inbound, text: string): readonly NewOutgoing[] {
+  /** Texts first, then files; a short text is the caption of the only file. */
+  async #replies(question: Question, { text, media }: Answer): Promise<readonly NewOutgoing[]> {
+    const { format, preparer, log } = this.#parts;
+    const files: OutgoingMedia[] = [];
+    const refusals: string[] = [];
+    for (const reference of media) {
+      const prepared = await preparer.prepare(reference, this.#signal);
+      if (prepared.kind === "file") files.push(prepared.media);
+      else {
+        refusals.push(`(A file was not sent: ${prepared.reason})`);
+        log.warn({ wamid: maskWamid(question.wamid), reason: prepared.reason }, "file of an answer not sent");
+      }
+    }
+    // Judged again as it will be seen: markup can hide a token from the first look.
+    const texts = (await format(visibleText(text))).filter((part) => !isSilent(part));
+    const [caption = ""] = texts;
+    const [file] = files;
+    const isCaption =
+      file !== undefined && files.length === 1 && texts.length === 1 && canCaption(file, caption);
+    const replies: Omit<NewOutgoing, "to" | "quotes">[] = [
+      ...(isCaption ? [] : [...texts, ...refusals].map((part) => ({ text: part }))),
+      ...files.map((each) => ({ text: isCaption ? caption : "", media: each })),
+      ...(isCaption ? refusals.map((part) => ({ text: part })) : []),
+    ];
+    const quotes = replies.length > 0 && (await this.#isQuoted(question)) ? question.wamid : undefined;
+    return replies.map((reply, index) => ({
+      to: question.from,
+      ...reply,
+      ...(index === 0 && quotes && { quotes }),
+    }));
+  }
+
+  async #isQuoted({ seq }: Question): Promise<boolean> {
+    const { quote } = this.#options;
+    return quote === "always" || (quote === "auto" && (await this.#parts.inbox.isOvertaken(seq)));
+  }
+
+  #notice(message: Question, text: string): readonly NewOutgoing[] {
     return text === "" ? [] : [{ to: message.from, text }];
   }
 
@@ -193,8 +278,8 @@ export class Answerer {
     log.info(
       {
         wamid: maskWamid(question.wamid),
-        from: maskContact(contactId(question.from)),
-        kind: question.kind,
+        from: maskContact(question.contact),
+        kind: question.content.type,
         state,
         parts,
         waitedMs: question.receivedAt - question.sentAt,
@@ -204,4 +289,11 @@ export class Answerer {
       "message settled",
     );
   }
+}
+
+/** https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/image-messages */
+const MAX_CAPTION_CHARS = 1024;
+
+function canCaption({ as }: OutgoingMedia, text: string): boolean {
+  return (as === "image" || as === "video" || as === "document") && text.length <= MAX_CAPTION_CHARS;
 }

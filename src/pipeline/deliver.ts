@@ -26,9 +26,13 @@ const RETRY: Backoff = { firstMs: 1000, maxMs: 300_000 };
 const PAIR: Backoff = { firstMs: 1000, maxMs: 300_000, factor: 4 };
 const BLOCKED: Backoff = { firstMs: 30_000, maxMs: 600_000 };
 const LOOK: Backoff = { firstMs: 2000, maxMs: 60_000 };
+/** A parameter is wrong, or the message that it names is not there. */
+const UNQUOTABLE: ReadonlySet<string> = new Set(["100", "131009"]);
 const MIN_PAUSE_MS = 500;
 /** Tries of unknown outcome before a person has to decide. */
 const MAX_DOUBTS = 5;
+/** A status of a message that left comes within seconds; its webhook may be repeated once or twice. */
+const STATUS_MS = 120_000;
 /** WhatsApp closes the reply window after 24 h; what is still queued then can not be sent as it is. */
 const GIVE_UP_MS = 86_400_000;
 /** Rows that another process queued, and rows whose time has come, are noticed this soon. */
@@ -106,6 +110,8 @@ export class Deliverer {
     };
     if (kind === "accepted")
       this.#parts.log.debug({ ...fields, wamid: maskWamid(outcome.wamid) }, "message accepted by WhatsApp");
+    else if (kind === "refused" && claim.quotes !== undefined && UNQUOTABLE.has(outcome.code ?? ""))
+      this.#parts.log.warn({ ...fields, reason: outcome.error }, "quote refused, sent without it");
     else if (kind === "refused")
       this.#parts.log.error({ ...fields, reason: outcome.error }, "message refused, given up");
     else if (kind === "later")
@@ -124,8 +130,11 @@ export class Deliverer {
     if (outcome.kind !== "blocked" && outcome.kind !== "unknown") this.#blocks = 0;
     switch (outcome.kind) {
       case "accepted":
-        return outbox.accepted(claim, outcome.wamid, now);
+        return outbox.accepted(claim, outcome, now);
       case "refused":
+        // The quoted message may be too old or deleted: the answer is worth more than the quote.
+        if (claim.quotes !== undefined && UNQUOTABLE.has(outcome.code ?? ""))
+          return outbox.unquote(claim, now);
         return outbox.dead(claim, outcome, now);
       case "later":
         return this.#postpone(claim, outcome);
@@ -173,7 +182,14 @@ export class Deliverer {
     const fields = { outboxId: claim.id, to: maskContact(contact), ageMs: now - sinceMs };
     if (sighting.kind === "found") {
       log.info({ ...fields, wamid: maskWamid(sighting.wamid) }, "send of unknown outcome was accepted");
-      return outbox.accepted(claim, sighting.wamid, now);
+      return outbox.accepted(claim, sighting, now);
+    }
+    if (sighting.kind === "unlisted") {
+      if (now - sinceMs < STATUS_MS)
+        return outbox.doubtUntil(claim, sinceMs + STATUS_MS, "Outcome unknown, a status is awaited");
+      // It does not hold up what comes behind it; a status that comes after all still counts.
+      log.error(fields, "outcome still unknown, given up: no status came");
+      return outbox.dead(claim, { error: "Outcome unknown: no status of it came within 2 minutes" }, now);
     }
     if (sighting.kind === "unclear") {
       if (now - sinceMs < GIVE_UP_MS) return outbox.doubtUntil(claim, now + LOOK.maxMs / 4, sighting.error);

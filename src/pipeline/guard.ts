@@ -1,4 +1,5 @@
-import { contactId, type Identity } from "../message.ts";
+import type { Identity } from "../message.ts";
+import { canonicalPhone } from "../phone.ts";
 
 export interface GuardPolicy {
   /** Everybody may write, not only the people in `roles`. */
@@ -18,6 +19,14 @@ export type Verdict =
   /** `first` in this window: the one time that the person is told. */
   | { readonly kind: "limit"; readonly first: boolean };
 
+/** A message, as far as it is judged. */
+export interface Candidate {
+  readonly contact: string;
+  readonly from: Identity;
+  /** Milliseconds since 1970. */
+  readonly sentAt: number;
+}
+
 interface Window {
   readonly start: number;
   count: number;
@@ -29,23 +38,26 @@ const MAX_WINDOWS = 100_000;
 /** Decides who may talk to the agent, as whom and how often. Nothing else happens for a message before it (promise P4). */
 export class Guard {
   readonly #policy: GuardPolicy;
+  /** Numbers in one spelling: WhatsApp may write them otherwise than whoever listed them. */
+  readonly #roles: ReadonlyMap<string, string>;
   readonly #windows = new Map<string, Window>();
 
   constructor(policy: GuardPolicy) {
     this.#policy = policy;
+    this.#roles = new Map([...policy.roles].map(([person, role]) => [canonicalPhone(person), role]));
   }
 
   /**
    * `sentAt` is WhatsApp's time of the message, not ours: people are not limited for messages that waited while we
    * were away.
    */
-  check(from: Identity, sentAt: number): Verdict {
+  check({ contact, from, sentAt }: Candidate): Verdict {
     const role = this.#roleOf(from);
     if (role === undefined) return { kind: "deny" };
-    const count = this.#count(contactId(from), sentAt);
+    const count = this.#count(contact, sentAt);
     const { rateLimit } = this.#policy;
     if (count > rateLimit) return { kind: "limit", first: count === rateLimit + 1 };
-    return { kind: "allow", role, session: this.sessionOf(contactId(from)) };
+    return { kind: "allow", role, session: this.sessionOf(contact) };
   }
 
   /** The agent's session for a person. Not `…:whatsapp:direct:…`: OpenClaw would infer a delivery route of its own from that. */
@@ -55,10 +67,10 @@ export class Guard {
   }
 
   #roleOf({ phone, bsuid }: Identity): string | undefined {
-    const { roles, open, defaultRole } = this.#policy;
+    const { open, defaultRole } = this.#policy;
     return (
-      (phone !== undefined ? roles.get(phone) : undefined) ??
-      (bsuid !== undefined ? roles.get(bsuid) : undefined) ??
+      (phone !== undefined ? this.#roles.get(canonicalPhone(phone)) : undefined) ??
+      (bsuid !== undefined ? this.#roles.get(bsuid) : undefined) ??
       (open ? defaultRole : undefined)
     );
   }

@@ -1,17 +1,28 @@
 import type { Identity } from "../message.ts";
+import type { OutgoingMedia } from "./media.ts";
 
-/** A text on its way to one person. */
+/** A message on its way to one person. */
 export interface Outgoing {
   readonly to: Identity;
+  /** With a file, its caption. */
   readonly text: string;
+  readonly media?: OutgoingMedia | undefined;
+  /** wamid of the message that it quotes. */
+  readonly quotes?: string | undefined;
   /** Comes back in status webhooks as `biz_opaque_callback_data`, and so tells what became of a send. */
   readonly trackingId: string;
+}
+
+export interface Accepted {
+  readonly wamid: string;
+  /** The recipient's number as WhatsApp spells it, which need not be how it was given. E.164 digits. */
+  readonly waId?: string | undefined;
 }
 
 /** What is known after a try to send (promise P7). Only `refused`, `later` and `blocked` are certainly not sent. */
 export type SendOutcome =
   /** WhatsApp took it; that is not yet delivered. */
-  | { readonly kind: "accepted"; readonly wamid: string }
+  | ({ readonly kind: "accepted" } & Accepted)
   /** Will never be taken as it is. */
   | { readonly kind: "refused"; readonly code?: string | undefined; readonly error: string }
   /** Try again after a while: this person only, or everybody. */
@@ -36,7 +47,9 @@ export type SendOutcome =
 export type Sighting =
   | { readonly kind: "found"; readonly wamid: string }
   | { readonly kind: "absent" }
-  | { readonly kind: "unclear"; readonly error: string };
+  | { readonly kind: "unclear"; readonly error: string }
+  /** The provider has no such list: only a status can tell. */
+  | { readonly kind: "unlisted" };
 
 /** How far a message got that WhatsApp took. */
 export type DeliveryState = "sent" | "delivered" | "read" | "played" | "failed";
@@ -81,6 +94,7 @@ export interface Sender {
 /** A row of the outbox in our hands. */
 export interface Claim extends Outgoing {
   readonly id: number;
+  readonly contact: string;
   readonly by: string;
   readonly claimedAt: number;
   /** This try included. */
@@ -100,7 +114,8 @@ export interface Reason {
 export interface Outbox {
   /** The person's oldest open row, if it is due and nobody else has it. */
   claim(contact: string, by: string, now: number): Promise<Claim | undefined>;
-  accepted(claim: Claim, wamid: string, now: number): Promise<void>;
+  accepted(claim: Claim, accepted: Accepted, now: number): Promise<void>;
+  unquote(claim: Claim, now: number): Promise<void>;
   retryAt(claim: Claim, dueAt: number, reason: Reason): Promise<void>;
   doubtUntil(claim: Claim, dueAt: number, error: string): Promise<void>;
   dead(claim: Claim, reason: Reason, now: number): Promise<void>;

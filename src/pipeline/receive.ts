@@ -1,6 +1,6 @@
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
-import { maskContact, maskWamid, type Inbound } from "../message.ts";
+import { maskContact, maskWamid, type Identity, type Inbound } from "../message.ts";
 import type { DeliveryStatus, Statuses, StatusNews } from "./outbox.ts";
 
 /** A piece of what a source brought that is no message we can read. */
@@ -42,6 +42,12 @@ export interface Stored {
   readonly seq: number;
   readonly wamid: string;
   readonly contact: string;
+  /** Everything by which the sender is known. */
+  readonly from: Identity;
+  /** Milliseconds since 1970 on WhatsApp's clock. */
+  readonly sentAt: number;
+  /** It brought a file that has to be fetched. */
+  readonly hasMedia: boolean;
 }
 
 export interface Inbox {

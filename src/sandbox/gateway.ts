@@ -1,12 +1,16 @@
 import { once } from "node:events";
 import { randomUUID } from "node:crypto";
 import { WebSocketServer, type WebSocket } from "ws";
+import { z } from "zod";
+import { takeMedia } from "../pipeline/media-lines.ts";
 
 export interface AskedTurn {
   readonly sessionKey: string;
   readonly message: string;
   readonly idempotencyKey: string;
   readonly extraSystemPrompt: string;
+  /** Pictures, base64. */
+  readonly attachments: readonly { readonly mimeType: string; readonly content: string }[];
   readonly at: number;
 }
 
@@ -146,6 +150,7 @@ export class EchoGateway implements AsyncDisposable {
       message: String(params["message"]),
       idempotencyKey: key,
       extraSystemPrompt: String(params["extraSystemPrompt"]),
+      attachments: attachments.parse(params["attachments"]),
       at: Date.now(),
     };
     this.asked.push(turn);
@@ -165,12 +170,12 @@ export class EchoGateway implements AsyncDisposable {
     const text = await this.#reply(turn);
     session.rows.push({ role: "assistant", content: text, stopReason: "stop", __openclaw: { runId } });
     session.active.delete(runId);
-    return {
-      runId,
-      status: "ok",
-      summary: "completed",
-      result: { payloads: text === "" ? [] : [{ text }], meta: {} },
-    };
+    // The record keeps what the model wrote; a result has its directives taken out.
+    const { text: said, media } = takeMedia(text);
+    const mediaUrls = media.map(({ reference }) => reference);
+    const audioAsVoice = media.some(({ asVoice }) => asVoice);
+    const payloads = said === "" && media.length === 0 ? [] : [{ text: said, mediaUrls, audioAsVoice }];
+    return { runId, status: "ok", summary: "completed", result: { payloads, meta: {} } };
   }
 
   async #wait(runId: string, respond: (payload: unknown) => void): Promise<void> {
@@ -196,6 +201,8 @@ export class EchoGateway implements AsyncDisposable {
     return session;
   }
 }
+
+const attachments = z.array(z.object({ mimeType: z.string(), content: z.string() })).default([]);
 
 type Params = Readonly<Record<string, unknown>>;
 

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { answerWebhooks, type StandInWebhook } from "./kapso-webhooks.ts";
 import { readListQuery, listRows, type Row } from "./kapso-list.ts";
+import { DOWNLOAD_PATH, StandInMedia, type SentMedia } from "./kapso-media.ts";
 
 /** What goes wrong with one request; `lose` drops the connection without an answer. */
 export interface Fault {
@@ -18,7 +19,7 @@ export interface Fault {
 export interface StandInRequest {
   readonly method: string;
   readonly path: string;
-  readonly kind: "list" | "send" | "receipt" | "other";
+  readonly kind: "list" | "send" | "receipt" | "upload" | "media" | "download" | "other";
 }
 
 /** What a person writes. */
@@ -35,11 +36,15 @@ export interface Incoming {
   readonly fields?: Readonly<Record<string, unknown>>;
 }
 
-/** A text that the stand-in took. */
+/** A message that the stand-in took. */
 export interface SentText {
   readonly wamid: string;
   readonly to: string;
+  /** Of a message with a file its caption, "" without one. */
   readonly text: string;
+  readonly media?: SentMedia;
+  /** wamid of the message that it quotes. */
+  readonly quotes?: string;
   readonly trackingId: string | undefined;
   readonly at: number;
 }
@@ -51,7 +56,16 @@ export interface StandInOptions {
   readonly requestsPerMinute?: number;
 }
 
+interface Answered {
+  readonly status: number;
+  readonly body: unknown;
+  /** Instead of JSON. */
+  readonly file?: { readonly bytes: Buffer; readonly mimeType: string };
+}
+
 const MAX_BODY_BYTES = 1_048_576;
+const MAX_UPLOAD_BYTES = 110_000_000;
+const MEDIA_PATH = /^\/meta\/whatsapp\/v24\.0\/(?<id>\d+)$/;
 
 /**
  * A stand-in for Kapso's WhatsApp API on this machine: a list of messages, newest first, and an address to send to. The
@@ -66,6 +80,8 @@ export class StandInKapso implements AsyncDisposable {
   readonly requests: StandInRequest[] = [];
   /** The number's webhooks: everybody's, ours among them. */
   readonly webhooks: StandInWebhook[] = [];
+  /** Uploaded files, and people's. */
+  readonly media = new StandInMedia(String(randomBytes(5).readUIntBE(0, 5)).padStart(13, "1"));
   /** Asked for every request. */
   fault: (request: StandInRequest) => Fault | undefined = () => undefined;
   onSent: (sent: SentText) => void = () => {};
@@ -142,26 +158,26 @@ export class StandInKapso implements AsyncDisposable {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? "/", "http://stand-in");
     const hasBody = request.method === "POST" || request.method === "PATCH";
-    const body = hasBody ? await readBody(request) : undefined;
+    const isUpload = hasBody && url.pathname.endsWith("/media");
+    const bytes = hasBody ? await readBody(request, isUpload ? MAX_UPLOAD_BYTES : MAX_BODY_BYTES) : undefined;
+    const body = isUpload ? bytes : parseBody(bytes);
     const seen = { method: request.method ?? "", path: url.pathname, kind: kindOf(url.pathname, body) };
     this.requests.push(seen);
     const fault = this.fault(seen);
     const effect = fault === undefined || fault.afterEffect === true;
-    const answer = effect ? this.#handle(request, url, body) : { status: 500, body: {} };
+    const answer: Answered = effect ? await this.#handle(request, url, body) : { status: 500, body: {} };
     if (fault?.delayMs) await new Promise((resolve) => setTimeout(resolve, fault.delayMs));
     if (fault?.lose) return void request.socket.destroy();
     const status = fault?.status ?? answer.status;
-    const text = fault?.status === undefined ? JSON.stringify(answer.body) : (fault.body ?? "{}");
+    const given = answer.file?.bytes ?? JSON.stringify(answer.body);
+    const type = answer.file?.mimeType ?? "application/json";
     response
-      .writeHead(status, { "Content-Type": "application/json", ...this.#rateHeaders(), ...fault?.headers })
-      .end(text);
+      .writeHead(status, { "Content-Type": type, ...this.#rateHeaders(), ...fault?.headers })
+      .end(fault?.status === undefined ? given : (fault.body ?? "{}"));
   }
 
-  #handle(
-    request: IncomingMessage,
-    url: URL,
-    body: unknown,
-  ): { readonly status: number; readonly body: unknown } {
+  async #handle(request: IncomingMessage, url: URL, body: unknown): Promise<Answered> {
+    if (url.pathname === DOWNLOAD_PATH) return this.#download(url.searchParams.get("token") ?? "");
     if (request.headers["x-api-key"] !== this.apiKey)
       return { status: 401, body: { error: "Invalid API key" } };
     if (this.#window.used > this.#requestsPerMinute)
@@ -170,6 +186,13 @@ export class StandInKapso implements AsyncDisposable {
     if (url.pathname === messages && request.method === "GET")
       return { status: 200, body: this.#list(url.searchParams) };
     if (url.pathname === messages) return this.#post(body);
+    if (url.pathname === `/meta/whatsapp/v24.0/${this.phoneNumberId}/media`)
+      return this.media.upload(
+        request.headers["content-type"] ?? "",
+        Buffer.isBuffer(body) ? body : Buffer.alloc(0),
+      );
+    const mediaId = MEDIA_PATH.exec(url.pathname)?.groups?.["id"];
+    if (mediaId !== undefined) return this.media.describe(mediaId, this.url);
     const number = `/platform/v1/whatsapp/phone_numbers/${this.phoneNumberId}`;
     if (url.pathname.startsWith(`${number}/webhooks`))
       return answerWebhooks(this.webhooks, {
@@ -198,7 +221,14 @@ export class StandInKapso implements AsyncDisposable {
     return page;
   }
 
-  #post(body: unknown): { readonly status: number; readonly body: unknown } {
+  #download(token: string): Answered {
+    const file = this.media.find(token);
+    return file
+      ? { status: 200, body: {}, file }
+      : { status: 404, body: { error: "Invalid or expired token" } };
+  }
+
+  #post(body: unknown): Answered {
     if (!isRecord(body)) return { status: 400, body: { error: { message: "No JSON object", code: 100 } } };
     if (body["status"] === "read") {
       this.receipts.push({
@@ -208,10 +238,12 @@ export class StandInKapso implements AsyncDisposable {
       });
       return { status: 200, body: { success: true } };
     }
-    const text = isRecord(body["text"]) ? body["text"]["body"] : undefined;
+    const read = this.media.read(body);
+    if (read && "status" in read) return read;
+    const text = read ? read.caption : isRecord(body["text"]) ? body["text"]["body"] : undefined;
     const recipient = body["to"] ?? body["recipient"];
     const to = typeof recipient === "string" ? recipient.replace(/^\+/, "") : "";
-    if (typeof text !== "string" || text === "" || text.length > 4096)
+    if (typeof text !== "string" || (text === "" && !read) || text.length > 4096)
       return {
         status: 400,
         body: { error: { message: "(#100) Param text['body'] must be 1 to 4096 characters", code: 100 } },
@@ -221,6 +253,8 @@ export class StandInKapso implements AsyncDisposable {
       wamid: this.#newId("OUT"),
       to,
       text,
+      ...(read && { media: read.media }),
+      ...(isRecord(body["context"]) && { quotes: String(body["context"]["message_id"]) }),
       trackingId: typeof tracking === "string" ? tracking : undefined,
       at: Date.now(),
     };
@@ -228,9 +262,9 @@ export class StandInKapso implements AsyncDisposable {
     const row = {
       id: sent.wamid,
       timestamp: String(Math.floor(sent.at / 1000)),
-      type: "text",
+      type: read?.media.type ?? "text",
       to,
-      text: { body: text },
+      ...(read ? { [read.media.type]: body[read.media.type] } : { text: { body: text } }),
       kapso: { direction: "outbound", status: "sent", phone_number: `+${to}` },
     };
     this.#rows.push({ storedAt: sent.at, order: this.#rows.length, direction: "outbound", body: row });
@@ -261,17 +295,22 @@ export class StandInKapso implements AsyncDisposable {
   }
 }
 
-async function readBody(request: IncomingMessage): Promise<unknown> {
+/** Undefined when it is longer than `maxBytes`. */
+async function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer | undefined> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of request) {
     const bytes = Buffer.from(chunk);
     size += bytes.length;
-    if (size > MAX_BODY_BYTES) return undefined;
+    if (size > maxBytes) return undefined;
     chunks.push(bytes);
   }
+  return Buffer.concat(chunks);
+}
+
+function parseBody(bytes: Buffer | undefined): unknown {
   try {
-    return JSON.parse(Buffer.concat(chunks).toString("utf8"));
+    return bytes && JSON.parse(bytes.toString("utf8"));
   } catch {
     // The caller answers 400.
     return undefined;
@@ -279,6 +318,9 @@ async function readBody(request: IncomingMessage): Promise<unknown> {
 }
 
 function kindOf(path: string, body: unknown): StandInRequest["kind"] {
+  if (path === DOWNLOAD_PATH) return "download";
+  if (path.endsWith("/media")) return "upload";
+  if (MEDIA_PATH.test(path)) return "media";
   if (!path.endsWith("/messages")) return "other";
   if (body === undefined) return "list";
   return isRecord(body) && body["status"] === "read" ? "receipt" : "send";

@@ -121,6 +121,11 @@ export class Listener implements AsyncDisposable {
     return typeof address === "object" && address !== null ? address.port : 0;
   }
 
+  /** Asks callers of these paths to come again, until somebody serves them. */
+  reserve(paths: readonly string[]): void {
+    for (const path of paths) this.#handlers.set(path, async () => NOT_READY);
+  }
+
   /** Who answers at these paths from now on; once it is disposed, callers are asked to come again. */
   serve(paths: readonly string[], handler: Handler): Disposable {
     const put = (each: Handler) => paths.forEach((path) => this.#handlers.set(path, each));

@@ -35,6 +35,14 @@ export const PROBE_EVENT = "wa-relay.probe";
 const MAX_PROBE_CHARS = 100;
 /** Refusals are told of at most this often: a flood of forgeries must not fill the log. */
 const REFUSAL_PERIOD_MS = 60_000;
+/** https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/overview */
+const TROUBLE: ReadonlyMap<string, string> = new Map([
+  ["standby", "another app controls these conversations, so their messages do not reach us"],
+  ["account_update", "the account was restricted or changed: see WhatsApp Manager"],
+  ["account_alerts", "there is an alert on the account: see WhatsApp Manager"],
+  ["security", "a security setting of the number was changed: see WhatsApp Manager"],
+]);
+const TROUBLE_PERIOD_MS = 3_600_000;
 const OK: WebAnswer = { status: 200, body: "OK" };
 
 /**
@@ -45,6 +53,7 @@ export class WebhookSource implements Source {
   readonly name = "webhook";
   readonly #parts: WebhookParts;
   readonly #options: WebhookOptions;
+  readonly #warnedAt = new Map<string, number>();
   #refused = 0;
   #refusalToldAt = 0;
 
@@ -91,12 +100,25 @@ export class WebhookSource implements Source {
       event: typeof event === "string" ? event : undefined,
       phoneNumberId,
     });
+    this.#warnOf(ignored);
     if (ignored.length > 0)
       this.#parts.log.debug(
         { count: ignored.length, events: [...new Set(ignored)].slice(0, 10) },
         "events ignored",
       );
     return this.#store(arrival, accept);
+  }
+
+  /** What is none of ours, and tells of trouble: each kind now and then. */
+  #warnOf(ignored: readonly string[]): void {
+    const { clock, log } = this.#parts;
+    for (const field of new Set(ignored)) {
+      const reason = TROUBLE.get(field);
+      if (reason === undefined || clock.now() - (this.#warnedAt.get(field) ?? 0) < TROUBLE_PERIOD_MS)
+        continue;
+      this.#warnedAt.set(field, clock.now());
+      log.warn({ field, reason }, "Meta tells of trouble");
+    }
   }
 
   async #store(arrival: Arrival, accept: Accept): Promise<WebAnswer> {
@@ -129,7 +151,7 @@ export class WebhookSource implements Source {
       log.warn(
         {
           count: this.#refused,
-          hint: "if it is Kapso or Meta that calls, give webhook.secret (KAPSO_WEBHOOK_SECRET) the secret of that webhook",
+          hint: "if it is Kapso that calls, give webhook.secret (KAPSO_WEBHOOK_SECRET) the secret of that webhook; if it is Meta, meta.app_secret (WHATSAPP_APP_SECRET)",
         },
         isUnsigned
           ? "webhook refused: it is not signed"

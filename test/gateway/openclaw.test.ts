@@ -4,7 +4,7 @@ import { WebSocketServer } from "ws";
 import { OpenClawGateway } from "../../src/gateway/openclaw.ts";
 import { silentLog } from "../../src/log.ts";
 import { TestClock } from "../clock.ts";
-import { inbound } from "../inbound.ts";
+import { question } from "../inbound.ts";
 
 /** A gateway that says for ever that the run is under way, and never waits. */
 async function serveInFlight() {
@@ -55,7 +55,7 @@ test("P10: a gateway that says in_flight for ever is asked with pauses in betwee
   const running = gateway.run(stop.signal);
 
   const asking = gateway.ask(
-    { message: inbound(), role: "member", session: "main", replayed: false },
+    { message: question(), text: "hello", images: [], role: "member", session: "main", replayed: false },
     () => {},
     stop.signal,
   );

@@ -48,7 +48,7 @@ const rows: readonly (readonly [what: string, given: History, expected: object])
   [
     "answered under its key",
     record([asked("wamid.Q"), said("wamid.Q", "to Q")]),
-    { kind: "answered", text: "to Q" },
+    { kind: "answered", answer: { text: "to Q", media: [] } },
   ],
   [
     "the last of several steps is the answer",
@@ -57,7 +57,7 @@ const rows: readonly (readonly [what: string, given: History, expected: object])
       said("wamid.Q", "let me look", { stopReason: "toolUse" }),
       said("wamid.Q", [{ type: "text", text: "found it" }]),
     ]),
-    { kind: "answered", text: "found it" },
+    { kind: "answered", answer: { text: "found it", media: [] } },
   ],
   [
     "a step before a tool is no answer",
@@ -81,7 +81,7 @@ const rows: readonly (readonly [what: string, given: History, expected: object])
   [
     "the second try was answered",
     record([asked("wamid.Q"), asked("wamid.Q~2"), said("wamid.Q~2", "to Q")]),
-    { kind: "answered", text: "to Q" },
+    { kind: "answered", answer: { text: "to Q", media: [] } },
   ],
   [
     "resumed by the gateway under another run, which is active",
@@ -91,7 +91,7 @@ const rows: readonly (readonly [what: string, given: History, expected: object])
   [
     "resumed, and the resumed run answered",
     record([asked("wamid.Q"), resumed("run-7"), said("run-7", "to Q at last")]),
-    { kind: "answered", text: "to Q at last" },
+    { kind: "answered", answer: { text: "to Q at last", media: [] } },
   ],
   ["a run is active that may be the resumed one", record([asked("wamid.Q")], ["run-7"]), { kind: "running" }],
   [
@@ -117,7 +117,10 @@ const rows: readonly (readonly [what: string, given: History, expected: object])
   [
     "directives are taken out of an answer",
     record([asked("wamid.Q"), said("wamid.Q", "Look\nMEDIA:/etc/passwd\n[[reply_to_current]]here")]),
-    { kind: "answered", text: "Look\nhere" },
+    {
+      kind: "answered",
+      answer: { text: "Look\nhere", media: [{ reference: "/etc/passwd", asVoice: false }] },
+    },
   ],
 ];
 
@@ -140,7 +143,7 @@ describe("traceMessage()", () => {
       said("wamid.MALLORY", "to Mallory"),
     ]);
 
-    expect(traceMessage("wamid.Q", given)).toEqual({ kind: "answered", text: "to Q" });
+    expect(traceMessage("wamid.Q", given)).toEqual({ kind: "answered", answer: { text: "to Q", media: [] } });
   });
 
   test("P5: a resume note at the start of the record is not taken for one of a question that is not there", () => {

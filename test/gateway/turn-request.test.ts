@@ -1,27 +1,24 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { cleanName, turnRequest } from "../../src/gateway/turn-request.ts";
-import type { Inbound } from "../../src/message.ts";
+import { question } from "../inbound.ts";
 
 const ZWSP = "\u200B";
 
-function inbound(given: Partial<Inbound> = {}): Inbound {
-  return {
-    wamid: "wamid.A",
-    phoneNumberId: "100",
-    from: { phone: "15550100001" },
-    kind: "text",
-    text: "hello",
-    sentAt: Date.UTC(2026, 10, 20, 12),
-    ...given,
-  };
-}
+type Given = Parameters<typeof question>[0];
 
-const request = (given: Partial<Inbound> = {}, role = "member") =>
+const request = (given: Given = {}, role = "member") =>
   turnRequest(
-    { message: inbound(given), role, session: "main-wa-15550100001", replayed: false },
+    {
+      message: question({ sentAt: Date.UTC(2026, 10, 20, 12), ...given }),
+      text: given?.text ?? "hello",
+      images: [],
+      role,
+      session: "main-wa-15550100001",
+      replayed: false,
+    },
     "key-1",
-    90_500,
+    { timeoutMs: 90_500, attachments: [] },
   );
 
 /** The facts that the agent is told, from the one line of JSON. */
@@ -73,7 +70,7 @@ describe("turnRequest()", () => {
     const { extraSystemPrompt } = request({ name }, "member");
 
     expect(facts(extraSystemPrompt)).toMatchObject({ role: "member", displayName: expected });
-    expect(extraSystemPrompt.split("\n")).toHaveLength(4);
+    expect(extraSystemPrompt.split("\n")).toHaveLength(5);
   });
 
   test("no name whatever changes the number of lines or the role", () => {
@@ -81,7 +78,7 @@ describe("turnRequest()", () => {
       fc.property(fc.string({ unit: "binary", maxLength: 300 }), (name) => {
         const { extraSystemPrompt } = request({ name }, "member");
 
-        expect(extraSystemPrompt.split(/[\n\r\u2028\u2029\u0085]/)).toHaveLength(4);
+        expect(extraSystemPrompt.split(/[\n\r\u2028\u2029\u0085]/)).toHaveLength(5);
         expect(facts(extraSystemPrompt)).toMatchObject({ role: "member", sender: "+15550100001" });
         expect(cleanName(name)).not.toMatch(/[[\]{}()<>"`|\\/:;=\p{Cc}\u202A-\u202E\u2066-\u2069]/u);
         expect(cleanName(name).length).toBeLessThanOrEqual(80);

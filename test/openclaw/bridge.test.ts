@@ -1,11 +1,12 @@
 import { execFile } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { StandInKapso } from "../../src/sandbox/kapso.ts";
+import { PNG } from "../media/stand-in.ts";
 import { Daemon, pause, until } from "../poller/daemon.ts";
 import { configFile } from "./gateway-config.ts";
 import { startGateway, type OpenClawGateway } from "./gateway.ts";
@@ -89,6 +90,46 @@ describe("wa-poller with the real OpenClaw gateway", () => {
 
     expect((await child).stdout).toContain("agent › ECHO: hello");
     rmSync(home, { recursive: true, force: true });
+  });
+
+  test("a picture is seen by the model, and its path is in what the model reads", async () => {
+    await using world = await setUp();
+    const { kapso, daemon } = world;
+    const id = kapso.media.add({ bytes: PNG, mimeType: "image/png" });
+    kapso.receive({
+      from: person(30),
+      fields: { type: "image", image: { id, caption: "what is this?" }, text: undefined },
+    });
+
+    daemon.start();
+    await until("the answer", () => kapso.sent.length === 1, 60_000);
+
+    const { images = 0, lastUser = "" } = model.requests.at(-1) ?? {};
+    expect(images).toBe(1);
+    expect(lastUser).toContain('[image: caption "what is this?"]');
+    expect(lastUser).toContain(join(daemon.folder, "state", "media"));
+  });
+
+  test("a file that the agent names is sent with its text as caption, and one from elsewhere is not", async () => {
+    const workspace = join(gateway.dir, "workspace");
+    await using world = await setUp({ WA_MEDIA_SEND_FROM: workspace });
+    const { kapso, daemon } = world;
+    const path = join(workspace, "chart.png");
+    mkdirSync(workspace, { recursive: true });
+    writeFileSync(path, PNG);
+    kapso.receive({ from: person(31), text: `[[reply=Your chart\\nMEDIA:${path}]]` });
+    kapso.receive({ from: person(32), text: "[[reply=The file\\nMEDIA:/etc/hostname]]" });
+
+    daemon.start();
+    await until("three messages", () => kapso.sent.length === 3, 60_000);
+
+    const to = (index: number) => kapso.sent.filter((sent) => sent.to === person(index));
+    expect(to(31)).toMatchObject([{ text: "Your chart", media: { type: "image" } }]);
+    expect(kapso.media.uploads.map(({ bytes }) => bytes)).toEqual([PNG]);
+    expect(to(32).map(({ text, media }) => [media, text])).toEqual([
+      [undefined, "The file"],
+      [undefined, expect.stringMatching(/^\(A file was not sent: /)],
+    ]);
   });
 
   test("two senders at once get their own answers, in their own sessions and order", async () => {

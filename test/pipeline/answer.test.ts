@@ -5,9 +5,11 @@ import { pino } from "pino";
 import { describe, expect, test } from "vitest";
 import { GatewayError } from "../../src/errors.ts";
 import type { Inbound } from "../../src/message.ts";
-import { Answerer, type AnswerOptions, type Settlement, type Turn } from "../../src/pipeline/answer.ts";
+import { Answerer, type AnswerOptions, type Settlement } from "../../src/pipeline/answer.ts";
 import { Guard, type GuardPolicy } from "../../src/pipeline/guard.ts";
 import { Lanes } from "../../src/pipeline/lanes.ts";
+import type { Fetched, MediaPreparer, Transcriber } from "../../src/pipeline/media.ts";
+import type { Turn } from "../../src/pipeline/turn.ts";
 import { Store } from "../../src/store/store.ts";
 import { toMessages } from "../../src/whatsapp/messages.ts";
 import { TestClock } from "../clock.ts";
@@ -33,16 +35,30 @@ interface Setup {
   readonly markRead?: (wamid: string) => Promise<void>;
   /** The gateway does not get to work. */
   readonly isAway?: boolean;
+  readonly fetchMedia?: () => Promise<Fetched>;
+  readonly transcribe?: Transcriber["transcribe"];
+  readonly prepare?: MediaPreparer["prepare"];
   readonly wrap?: (inbox: Settlement) => Settlement;
 }
 
-function setUp({ policy, options, ask, markRead, isAway, wrap = (inbox) => inbox }: Setup = {}) {
+function setUp({
+  policy,
+  options,
+  ask,
+  markRead,
+  isAway,
+  fetchMedia = async () => ({ kind: "failed", reason: "no file here" }),
+  transcribe,
+  prepare = async () => ({ kind: "refused", reason: "no file here" }),
+  wrap = (inbox) => inbox,
+}: Setup = {}) {
   const folder = mkdtempSync(join(tmpdir(), "wa-answer-test-"));
   const store = Store.open(folder);
   const stop = new AbortController();
   const lanes = new Lanes(4);
   const turns: Turn[] = [];
   const receipts: string[] = [];
+  const fetched: string[] = [];
   const delivered: string[] = [];
   const logged: string[] = [];
   const clock = new TestClock();
@@ -64,7 +80,7 @@ function setUp({ policy, options, ask, markRead, isAway, wrap = (inbox) => inbox
         ask: async (turn, onWork, signal) => {
           turns.push(turn);
           if (!isAway) onWork();
-          return ask ? ask(turn, signal) : `re ${turn.message.text}`;
+          return { text: ask ? await ask(turn, signal) : `re ${turn.text}`, media: [] };
         },
       },
       lanes,
@@ -79,6 +95,14 @@ function setUp({ policy, options, ask, markRead, isAway, wrap = (inbox) => inbox
         clock,
         log,
       },
+      media: {
+        fetch: async (_content, wamid) => {
+          fetched.push(wamid);
+          return fetchMedia();
+        },
+      },
+      transcriber: transcribe && { transcribe },
+      preparer: { prepare },
       format: toMessages,
       wakeDelivery: (contact) => delivered.push(contact),
       clock,
@@ -86,6 +110,7 @@ function setUp({ policy, options, ask, markRead, isAway, wrap = (inbox) => inbox
     },
     {
       maxAgeMs: DAY,
+      quote: "auto",
       answerFrom: 0,
       denyMessage: "",
       limitMessage: "too fast",
@@ -104,6 +129,7 @@ function setUp({ policy, options, ask, markRead, isAway, wrap = (inbox) => inbox
     lanes,
     turns,
     receipts,
+    fetched,
     delivered,
     logged,
     clock,
@@ -224,7 +250,7 @@ describe("guard first", () => {
   const refusals: readonly (readonly [state: string, setup: Setup, message: Inbound])[] = [
     ["denied", {}, inbound({ from: { phone: BOB } })],
     ["denied", {}, inbound({ from: { bsuid: "US.1" } })],
-    ["denied", {}, inbound({ from: { phone: BOB }, kind: "image", text: "[image]" })],
+    ["denied", {}, inbound({ from: { phone: BOB }, content: { type: "image", media: { id: "1" } } })],
     ["limited", { policy: { rateLimit: 0 }, options: { limitMessage: "" } }, inbound()],
     ["stale", {}, inbound({ sentAt: NOW - DAY - 1 })],
     ["stale", { options: { answerFrom: NOW } }, inbound({ sentAt: NOW - 1 })],
@@ -389,6 +415,7 @@ describe("failures", () => {
     const faults = [new Error("disk is full")];
     return (inbox: Settlement): Settlement => ({
       question: (seq) => inbox.question(seq),
+      isOvertaken: (seq) => inbox.isOvertaken(seq),
       settle: async (...given) => {
         const fault = faults.shift();
         if (fault) throw fault;

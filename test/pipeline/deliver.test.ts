@@ -457,6 +457,23 @@ describe("unknown", () => {
     expect(sender.texts).toEqual(["1", "2"]);
   });
 
+  test("P7: without a list a status is awaited for two minutes, and then what is behind goes on", async () => {
+    using world = setUp();
+    const { sender, states, logged } = world;
+    await world.queue(ANN, "1");
+    await world.queue(ANN, "2");
+    sender.script = [unknown];
+    sender.findSent = async () => ({ kind: "unlisted" });
+
+    await watch(world, ANN, 110_000);
+    expect(sender.texts).toEqual(["1"]);
+    await watch(world, ANN, 60_000);
+
+    expect(sender.texts).toEqual(["1", "2"]);
+    expect(states()).toEqual(["dead", "accepted"]);
+    expect(logged.filter(({ level }) => Number(level) >= 50)).toHaveLength(1);
+  });
+
   test("P7, P8: what the last process was sending is looked up, not sent again", async () => {
     using world = setUp();
     const { sender, outbox } = world;
@@ -530,6 +547,7 @@ describe("run()", () => {
         retryAt: (...given) => outbox.retryAt(...given),
         doubtUntil: (...given) => outbox.doubtUntil(...given),
         dead: (...given) => outbox.dead(...given),
+        unquote: (...given) => outbox.unquote(...given),
         isKnown: (wamid) => outbox.isKnown(wamid),
         dueContacts: async (now) => {
           const fault = faults.shift();
@@ -566,6 +584,7 @@ describe("run()", () => {
         retryAt: (...given) => outbox.retryAt(...given),
         doubtUntil: (...given) => outbox.doubtUntil(...given),
         dead: (...given) => outbox.dead(...given),
+        unquote: (...given) => outbox.unquote(...given),
         isKnown: (wamid) => outbox.isKnown(wamid),
         dueContacts: (now) => outbox.dueContacts(now),
       }),
@@ -605,6 +624,9 @@ describe("run()", () => {
     expect(claims).toEqual([
       {
         id: 1,
+        contact: ANN,
+        media: undefined,
+        quotes: undefined,
         by: "daemon",
         claimedAt: NOW,
         to: { phone: ANN },

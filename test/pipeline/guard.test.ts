@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Guard, type GuardPolicy } from "../../src/pipeline/guard.ts";
+import { contactId, type Identity } from "../../src/message.ts";
+import { Guard, type Candidate, type GuardPolicy } from "../../src/pipeline/guard.ts";
 
 const NOW = 1_800_000_000_000;
 const ANN = "15550100001";
@@ -20,6 +21,10 @@ function guard(given: Partial<GuardPolicy> = {}): Guard {
     sessionIsolation: true,
     ...given,
   });
+}
+
+function candidate(from: Identity, sentAt: number): Candidate {
+  return { contact: contactId(from), from, sentAt };
 }
 
 describe("Guard", () => {
@@ -43,24 +48,24 @@ describe("Guard", () => {
     ["the digits of a listed user id", { phone: "1" }, { kind: "deny" }],
     ["a user id in other case", { bsuid: "us.1" }, { kind: "deny" }],
   ])("P4: %s", (_what, from, verdict) => {
-    expect(guard().check(from, NOW)).toEqual(verdict);
+    expect(guard().check(candidate(from, NOW))).toEqual(verdict);
   });
 
   test("P4: with nobody listed everybody is refused", () => {
-    expect(guard({ roles: new Map() }).check({ phone: ANN }, NOW)).toEqual({ kind: "deny" });
+    expect(guard({ roles: new Map() }).check(candidate({ phone: ANN }, NOW))).toEqual({ kind: "deny" });
   });
 
   test("an open guard gives strangers the default role and listed people theirs", () => {
     const open = guard({ open: true });
 
-    expect(open.check({ phone: BOB }, NOW)).toMatchObject({ kind: "allow", role: "guest" });
-    expect(open.check({ phone: ANN }, NOW)).toMatchObject({ kind: "allow", role: "admin" });
+    expect(open.check(candidate({ phone: BOB }, NOW))).toMatchObject({ kind: "allow", role: "guest" });
+    expect(open.check(candidate({ phone: ANN }, NOW))).toMatchObject({ kind: "allow", role: "admin" });
   });
 
   test("people with hidden numbers have sessions of their own", () => {
     const given = guard({ open: true });
     const sessions = ["US.1", "GB.1", "US.11"].map((bsuid) => {
-      const verdict = given.check({ bsuid }, NOW);
+      const verdict = given.check(candidate({ bsuid }, NOW));
       return verdict.kind === "allow" ? verdict.session : undefined;
     });
 
@@ -71,13 +76,13 @@ describe("Guard", () => {
     const shared = guard({ sessionIsolation: false });
 
     expect(shared.sessionOf(ANN)).toBe("main");
-    expect(shared.check({ phone: ANN }, NOW)).toMatchObject({ session: "main" });
+    expect(shared.check(candidate({ phone: ANN }, NOW))).toMatchObject({ session: "main" });
   });
 
   test("the limit counts within a window, tells of it once and opens again", () => {
     const given = guard();
     const kinds = (at: number, count: number) =>
-      Array.from({ length: count }, () => given.check({ phone: ANN }, at));
+      Array.from({ length: count }, () => given.check(candidate({ phone: ANN }, at)));
 
     const limited = (first: boolean) => ({ kind: "limit", first });
     expect(kinds(NOW, 6).slice(3)).toEqual([limited(true), limited(false), limited(false)]);
@@ -87,17 +92,17 @@ describe("Guard", () => {
 
   test("one person's limit is nobody else's", () => {
     const given = guard({ open: true });
-    for (let count = 0; count < 10; count++) given.check({ phone: ANN }, NOW);
+    for (let count = 0; count < 10; count++) given.check(candidate({ phone: ANN }, NOW));
 
-    expect(given.check({ phone: BOB }, NOW).kind).toBe("allow");
-    expect(given.check({ bsuid: "US.1" }, NOW).kind).toBe("allow");
+    expect(given.check(candidate({ phone: BOB }, NOW)).kind).toBe("allow");
+    expect(given.check(candidate({ bsuid: "US.1" }, NOW)).kind).toBe("allow");
   });
 
   test("messages that waited while we were away are counted by when they were written", () => {
     const given = guard();
     const kinds = Array.from(
       { length: 30 },
-      (_, index) => given.check({ phone: ANN }, NOW + index * 30_000).kind,
+      (_, index) => given.check(candidate({ phone: ANN }, NOW + index * 30_000)).kind,
     );
 
     expect(new Set(kinds)).toEqual(new Set(["allow"]));
@@ -105,7 +110,7 @@ describe("Guard", () => {
 
   test("P4: who is refused is refused however often, and never limited", () => {
     const given = guard();
-    const kinds = Array.from({ length: 100 }, () => given.check({ phone: BOB }, NOW).kind);
+    const kinds = Array.from({ length: 100 }, () => given.check(candidate({ phone: BOB }, NOW)).kind);
 
     expect(new Set(kinds)).toEqual(new Set(["deny"]));
   });
@@ -121,7 +126,7 @@ describe("Guard", () => {
           let at = NOW;
           for (const step of steps) {
             at += step;
-            if (given.check({ phone: ANN }, at).kind === "allow") allowed.push(at);
+            if (given.check(candidate({ phone: ANN }, at)).kind === "allow") allowed.push(at);
           }
           // Fixed windows: at most two of them touch any span of a window's length.
           for (const start of allowed) {

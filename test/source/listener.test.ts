@@ -221,6 +221,13 @@ describe("Listener", () => {
     expect(await client.until(/<.*>/)).toContain("<one two three>");
   });
 
+  test("says 503 where somebody will serve", async () => {
+    await using listener = await Listener.open({ host: HOST, port: 0 }, { log: silentLog });
+    listener.reserve(PATHS);
+
+    expect((await ask(listener.port)).text).toMatch(/^HTTP\/1\.1 503 /);
+  });
+
   test("says 404 where nobody ever served, and 503 after he stopped", async () => {
     await using listener = await Listener.open({ host: HOST, port: 0 }, { log: silentLog });
 

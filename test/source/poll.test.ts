@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
 import { describe, expect, test } from "vitest";
+import { describeContent } from "../../src/content-text.ts";
 import { createFetch, type Fetch } from "../../src/http.ts";
 import { createReceiver, type Accept } from "../../src/pipeline/receive.ts";
 import { StandInKapso } from "../../src/sandbox/kapso.ts";
@@ -74,7 +75,10 @@ async function setUp({ around = (accept) => accept, fetch }: Setup = {}) {
     /** What is stored, in the order in which it was. */
     texts: async () => {
       const texts = [];
-      for (const { seq } of await store.inbox.pending()) texts.push((await store.inbox.question(seq))?.text);
+      for (const { seq } of await store.inbox.pending()) {
+        const content = (await store.inbox.question(seq))?.content;
+        texts.push(content && describeContent(content));
+      }
       return texts;
     },
     [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),

@@ -112,7 +112,7 @@ describe("WebhookSource, POST", () => {
     expect([answer.status, await answer.text()]).toEqual([200, "OK"]);
     expect(world.arrivals).toMatchObject([
       {
-        messages: [{ wamid: "wamid.A", from: { phone: ANN }, text: "hello", name: "Ann" }],
+        messages: [{ wamid: "wamid.A", from: { phone: ANN }, content: { text: "hello" }, name: "Ann" }],
         statuses: [],
         malformed: [],
       },
@@ -146,7 +146,7 @@ describe("WebhookSource, POST", () => {
 
     expect((await world.post(signed(body, SECRET, { by: "meta" }))).status).toBe(200);
 
-    expect(world.arrivals[0]?.messages).toMatchObject([{ text: "ñandú 👍 a/b" }]);
+    expect(world.arrivals[0]?.messages).toMatchObject([{ content: { text: "ñandú 👍 a/b" } }]);
   });
 
   test.each([SECRET, SECOND_SECRET])("any of the secrets may have signed: %s", async (secret) => {
@@ -231,6 +231,20 @@ describe("WebhookSource, POST", () => {
     stored.resolve(1);
 
     expect((await answer).status).toBe(200);
+  });
+
+  test("what Meta tells of trouble is said, and not again within the hour", async () => {
+    await using world = await setUp();
+    const body = {
+      object: "whatsapp_business_account",
+      entry: [{ changes: [{ field: "standby", value: {} }] }],
+    };
+
+    for (let count = 0; count < 3; count++) await world.post(signed(body, SECRET, { by: "meta" }));
+
+    expect(world.logged().filter(({ msg }) => msg === "Meta tells of trouble")).toMatchObject([
+      { field: "standby", reason: expect.stringContaining("another app") },
+    ]);
   });
 
   test("a slash at the end of the path is the same path", async () => {
