@@ -42,6 +42,7 @@ interface Entry {
 export class MediaFolder {
   readonly path: string;
   readonly #limits: FolderLimits;
+  readonly #inUse: () => ReadonlySet<string>;
   readonly #log: Log;
   /** Of all files; undefined until they were counted. */
   #bytes: number | undefined;
@@ -49,10 +50,20 @@ export class MediaFolder {
 
   constructor(
     stateFolder: string,
-    { limits = FOLDER_LIMITS, log }: { readonly limits?: FolderLimits; readonly log: Log },
+    {
+      limits = FOLDER_LIMITS,
+      inUse = () => new Set(),
+      log,
+    }: {
+      readonly limits?: FolderLimits;
+      /** Paths of files that somebody still has to send. */
+      readonly inUse?: () => ReadonlySet<string>;
+      readonly log: Log;
+    },
   ) {
     this.path = join(stateFolder, "media");
     this.#limits = limits;
+    this.#inUse = inUse;
     this.#log = log;
   }
 
@@ -114,10 +125,11 @@ export class MediaFolder {
     const maxAge = Math.max(this.#limits.retentionMs, FRESH_MS);
     let bytes = entries.reduce((sum, { stats }) => sum + stats.size, 0);
     let removed = 0;
+    const inUse = this.#inUse();
     for (const entry of entries.toSorted((a, b) => age(b) - age(a))) {
       const isOver = bytes > this.#limits.quotaBytes && age(entry) > FRESH_MS;
       const isDue = isDraft(entry) ? age(entry) > LEFTOVER_MS : age(entry) > maxAge || isOver;
-      if (!isDue || !removeUnlessTouched(entry)) continue;
+      if (!isDue || inUse.has(entry.path) || !removeUnlessTouched(entry)) continue;
       bytes -= entry.stats.size;
       removed++;
     }

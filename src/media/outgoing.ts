@@ -9,7 +9,7 @@ import type { Log } from "../log.ts";
 import type { MediaFile, MediaPreparer } from "../pipeline/media.ts";
 import { openAllowed } from "./allowed-file.ts";
 import type { Downloader } from "./download.ts";
-import { cleanFilename } from "./filename.ts";
+import { cleanFilename } from "../filename.ts";
 import type { MediaFolder } from "./folder.ts";
 import {
   decideKind,
@@ -98,7 +98,7 @@ export async function prepareOutgoing(
     const isCaption = takesCaption(as) && caption.length <= MAX_CAPTION;
     return {
       kind: "file",
-      file: { ...file, mimeType, filename },
+      file: { ...file, mimeType },
       as,
       filename,
       ...(caption !== "" && (isCaption ? { caption } : { text: caption })),

@@ -91,6 +91,8 @@ interface Judged {
 }
 
 const DENIAL_PERIOD_MS = 86_400_000;
+/** Of one answer. */
+const MAX_FILES = 10;
 /** Pause after a fault of our own, such as a full disk. */
 const RETRY_MS = 5000;
 
@@ -237,7 +239,8 @@ export class Answerer {
     const { format, preparer, log } = this.#parts;
     const files: OutgoingMedia[] = [];
     const refusals: string[] = [];
-    for (const reference of media) {
+    if (media.length > MAX_FILES) refusals.push(`(Only ${MAX_FILES} of ${media.length} files were sent)`);
+    for (const reference of media.slice(0, MAX_FILES)) {
       const prepared = await preparer.prepare(reference, this.#signal);
       if (prepared.kind === "file") files.push(prepared.media);
       else {
@@ -284,11 +287,18 @@ export class Answerer {
         parts,
         waitedMs: question.receivedAt - question.sentAt,
         durationMs: clock.now() - question.receivedAt,
-        ...(state === "denied" && { hint: "to let this person write, add the number to security.roles" }),
+        ...(state === "denied" && {
+          hint: `to let this person write, add ${howListed(question)} to security.roles`,
+        }),
       },
       "message settled",
     );
   }
+}
+
+/** A user id says nothing about a person to anybody else, and there is no other way to learn it. */
+function howListed({ from: { phone, bsuid } }: Question): string {
+  return phone === undefined && bsuid !== undefined ? `"${bsuid}"` : "the number";
 }
 
 /** https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/image-messages */

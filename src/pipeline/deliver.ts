@@ -189,12 +189,20 @@ export class Deliverer {
         return outbox.doubtUntil(claim, sinceMs + STATUS_MS, "Outcome unknown, a status is awaited");
       // It does not hold up what comes behind it; a status that comes after all still counts.
       log.error(fields, "outcome still unknown, given up: no status came");
-      return outbox.dead(claim, { error: "Outcome unknown: no status of it came within 2 minutes" }, now);
+      return outbox.dead(
+        claim,
+        { code: "unknown", error: "It may have left: no status of it came within 2 minutes" },
+        now,
+      );
     }
     if (sighting.kind === "unclear") {
       if (now - sinceMs < GIVE_UP_MS) return outbox.doubtUntil(claim, now + LOOK.maxMs / 4, sighting.error);
       log.error(fields, "outcome still unknown after 24 hours, given up");
-      return outbox.dead(claim, { error: `Outcome unknown after 24 hours: ${sighting.error}` }, now);
+      return outbox.dead(
+        claim,
+        { code: "unknown", error: `It may have left: unknown after 24 hours: ${sighting.error}` },
+        now,
+      );
     }
     if (now - sinceMs < this.#options.settleMs)
       return outbox.doubtUntil(
@@ -204,7 +212,11 @@ export class Deliverer {
       );
     if (claim.doubts >= MAX_DOUBTS) {
       log.error(fields, "outcome unknown too often, given up");
-      return outbox.dead(claim, { error: `Outcome unknown ${MAX_DOUBTS} times` }, now);
+      return outbox.dead(
+        claim,
+        { code: "unknown", error: `It may have left: its outcome was unknown ${MAX_DOUBTS} times` },
+        now,
+      );
     }
     log.info(fields, "send of unknown outcome did not leave, sending again");
     return outbox.retryAt(claim, now, { error: "Did not leave at the last try" });

@@ -200,6 +200,14 @@ export class SqliteOutbox implements Outbox {
       .map((found) => row.parse(found));
   }
 
+  /** Files that have not left yet, or may be sent again. */
+  files(): ReadonlySet<string> {
+    const rows = this.#db.all(
+      "SELECT media ->> 'path' AS path FROM outbox WHERE media IS NOT NULL AND state != 'accepted'",
+    );
+    return new Set(rows.map(({ path }) => String(path)));
+  }
+
   counts(): Record<string, number> {
     const rows = this.#db.all("SELECT state, count(*) AS n FROM outbox GROUP BY state");
     return Object.fromEntries(rows.map((found) => [String(found["state"]), Number(found["n"])]));

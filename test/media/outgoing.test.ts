@@ -97,7 +97,7 @@ describe("prepareOutgoing() of a file", () => {
       kind: "file",
       as: "image",
       filename: "chart.png",
-      file: { mimeType: "image/png", bytes: PNG.length, filename: "chart.png" },
+      file: { mimeType: "image/png", bytes: PNG.length },
     });
     if (outgoing.kind !== "file") throw new Error();
     expect(dirname(outgoing.file.path)).toBe(join(state, "media"));

@@ -253,7 +253,7 @@ describe("turnText() and people who write like us", () => {
       referral: { headline: hostile, body: hostile, url: hostile },
     });
 
-    const lines = turnText(asked, { fetched: fetched({ filename: hostile }) }).split(/[\n\r\u2028\u2029]/);
+    const lines = turnText(asked, { fetched: fetched() }).split(/[\n\r\u2028\u2029]/);
 
     // Three notes, the advertisement, the reply, the document, its file.
     expect(lines).toHaveLength(7);
