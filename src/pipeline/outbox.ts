@@ -1,6 +1,16 @@
 import type { Identity } from "../message.ts";
 import type { OutgoingMedia } from "./media.ts";
 
+/** A message that is to be sent. */
+export interface NewOutgoing {
+  readonly to: Identity;
+  /** With a file, its caption. */
+  readonly text: string;
+  readonly media?: OutgoingMedia | undefined;
+  /** wamid of the message that it quotes. */
+  readonly quotes?: string | undefined;
+}
+
 /** A message on its way to one person. */
 export interface Outgoing {
   readonly to: Identity;

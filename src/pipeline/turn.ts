@@ -50,7 +50,7 @@ export interface Turn {
 const MAX_QUOTE_CHARS = 500;
 const ZERO_WIDTH_SPACE = "\u200B";
 const OURS =
-  /^\[(?:(?:file|forwarded|in reply|the file|came here|about|voice|audio|image|video|document|sticker|location|contact|chose|filled|order|reaction|took back|edited|deleted|whatsapp)\b|[^\]]{0,60}\bmessage that can not be shown)/i;
+  /^\[(?:(?:file|forwarded|in reply|the file|came here|about|voice|audio|image|video|document|sticker|location|contact|chose|filled|order|reaction|took back|edited|deleted)\b|[^\]]{0,60}\bmessage that can not be shown)/i;
 
 /** What the agent reads: first what it needs to understand the message, in brackets, then the message. */
 export function turnText(question: Question, ready: Ready | undefined): string {

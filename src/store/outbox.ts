@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { z } from "zod";
 import type { OutgoingMedia } from "../pipeline/media.ts";
-import type { NewOutgoing } from "../pipeline/answer.ts";
+import type { NewOutgoing } from "../pipeline/outbox.ts";
 import type { Accepted, Claim, Outbox, Reason } from "../pipeline/outbox.ts";
 import { contacts } from "./contacts.ts";
 import type { Database, Parameters } from "./database.ts";
