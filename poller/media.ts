@@ -59,6 +59,7 @@ export function createMediaTools(
   );
   const preparer = createPreparer({
     roots: media.sendFrom,
+    closed: state.dir,
     folder,
     downloader: stack.use(new Downloader({ hosts: "any", allowPrivate: [] })),
     clock,

@@ -15,7 +15,7 @@ export interface FetcherOptions extends Partial<RetrievalOptions> {
 }
 
 const MAX_BYTES = 25 * 1_048_576;
-const MAX_PARALLEL = 4;
+const MAX_PARALLEL = 8;
 const TIMEOUT_MS = 60_000;
 
 /** Gets the files of messages into the folder, each once. */

@@ -27,6 +27,8 @@ import { convertPicture, type ConvertPicture } from "./picture.ts";
 export interface OutgoingParts {
   /** Folders that files may be sent from, with all that is below them; a relative reference counts from the first. */
   readonly roots: readonly string[];
+  /** Holds everybody's files: nothing below it is sent. */
+  readonly closed?: string | undefined;
   readonly folder: Pick<MediaFolder, "draft" | "keep" | "hasRoom">;
   /** One that asks no server of this machine or its network: the agent may have been told to. */
   readonly downloader: Pick<Downloader, "get">;
@@ -148,10 +150,10 @@ function readPath(reference: string): string | undefined {
 
 async function copy(
   path: string,
-  { roots, folder }: OutgoingParts,
+  { roots, closed, folder }: OutgoingParts,
   signal: AbortSignal,
 ): Promise<Brought | Refused> {
-  const opened = await openAllowed(path, roots);
+  const opened = await openAllowed(path, roots, closed);
   if (opened.kind === "refused") return opened;
   await using handle = opened.handle;
   if (opened.bytes > MAX_BYTES) return refuse(tooLarge(opened.bytes));

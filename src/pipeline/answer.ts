@@ -111,7 +111,7 @@ export class Answerer {
     const ready = verdict?.kind === "allow" && stored.hasMedia ? this.#makeReady(seq) : undefined;
     // It rejects when we stop; whoever waits for it hears of that.
     ready?.catch(() => {});
-    lanes.push(guard.sessionOf(contact), () => this.#answer(seq, { verdict, ready, replayed }));
+    lanes.push(guard.sessionOf(contact), () => this.#answer(seq, { verdict, ready, replayed }), ready);
   }
 
   async #makeReady(seq: number): Promise<Ready | undefined> {

@@ -126,6 +126,7 @@ export interface Outbox {
   claim(contact: string, by: string, now: number): Promise<Claim | undefined>;
   accepted(claim: Claim, accepted: Accepted, now: number): Promise<void>;
   unquote(claim: Claim, now: number): Promise<void>;
+  renew(claim: Claim, now: number): Promise<void>;
   retryAt(claim: Claim, dueAt: number, reason: Reason): Promise<void>;
   doubtUntil(claim: Claim, dueAt: number, error: string): Promise<void>;
   dead(claim: Claim, reason: Reason, now: number): Promise<void>;

@@ -99,7 +99,9 @@ function asTheirs(text: string): string {
 function asSeen(line: string): string {
   return line
     .normalize("NFKC")
-    .replace(/[\p{Cf}\p{M}\u115F\u1160\u2800\u3164]/gu, "")
+    .replace(/[\p{Cc}\p{Cf}\p{M}\p{Default_Ignorable_Code_Point}\u2800]/gu, (unseen) =>
+      /\s/.test(unseen) ? " " : "",
+    )
     .replace(/\s+/g, " ")
     .replace(/^ | (?=\W)|(?<=\[) /g, "");
 }

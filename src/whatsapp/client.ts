@@ -112,7 +112,9 @@ export class CloudApi implements Sender, Receipts {
     isKnown: (wamid: string) => Promise<boolean>,
     signal: AbortSignal,
   ): Promise<Sighting> {
-    if (this.#connection.provider === "meta") return { kind: "unlisted" };
+    // One picture without a caption looks like another.
+    if (this.#connection.provider === "meta" || (message.media && message.text === ""))
+      return { kind: "unlisted" };
     try {
       // Any answer tells their clock; a span on ours could miss the message.
       if (this.#connection.skewMs === undefined)
