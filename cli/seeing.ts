@@ -6,6 +6,7 @@ export function addSeeing(program: Command, io: Io): void {
   addTrace(program, io);
   addMessages(program, io);
   addContacts(program, io);
+  addConfig(program, io);
 }
 
 function addTrace(program: Command, io: Io): void {
@@ -59,6 +60,36 @@ Examples:
     .action(async (options) => {
       const { contacts } = await import("./commands/contacts.ts");
       await contacts(io, options);
+    });
+}
+
+function addConfig(program: Command, io: Io): void {
+  const config = program.command("config").description("the configuration as it is in effect");
+  withReveal(withCommon(config.command("show", { isDefault: true })))
+    .description("what is set, with its origin: variable, line of the file, default; secrets masked")
+    .option("--all", "defaults too")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  wa-cli config
+  wa-cli config --all --json`,
+    )
+    .action(async (options) => {
+      const { show } = await import("./commands/config.ts");
+      await show(io, options);
+    });
+  withCommon(config.command("path"))
+    .description("the file that is read")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $EDITOR "$(wa-cli config path)"`,
+    )
+    .action(async (options) => {
+      const { path } = await import("./commands/config.ts");
+      await path(io, options);
     });
 }
 
