@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError } from "commander";
 import { VERSION } from "../src/version.ts";
 import { CommandError, EXIT } from "./exit-code.ts";
 import type { Io } from "./io.ts";
+import { addSeeing } from "./seeing.ts";
 
 const EXAMPLES = `
 Examples:
@@ -32,6 +33,7 @@ export function createProgram(io: Io): Command {
   addPreflight(program, io);
   addOutbox(program, io);
   addWebhook(program, io);
+  addSeeing(program, io);
   return program;
 }
 
@@ -149,7 +151,11 @@ export function refuseFlagAsValue(args: readonly string[]): void {
   for (const [index, arg] of args.entries()) {
     const value = args[index + 1];
     if (arg === "--") return;
-    if (/^--(to|text|config|timeout|limit|url)$/.test(arg) && value !== undefined && /^--\w/.test(value))
+    if (
+      /^--(to|text|config|timeout|limit|url|with|search|since|out|lines|level)$/.test(arg) &&
+      value !== undefined &&
+      /^--\w/.test(value)
+    )
       throw new CommandError(EXIT.usage, `The value of ${arg} is missing: "${value}" looks like an option`, {
         hint: `if it is meant as the value, write ${arg}=${value}`,
       });

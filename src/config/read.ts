@@ -11,6 +11,24 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 type Table = Record<string, unknown>;
 
+/** Where the value of a setting comes from: a variable, a key of the file, or nowhere. */
+export type Origin =
+  | { readonly kind: "environment"; readonly name: string }
+  | { readonly kind: "file"; readonly key: string }
+  | { readonly kind: "default" };
+
+/** One setting as it was read. */
+export interface ReadSetting {
+  readonly section: string;
+  readonly key: string;
+  readonly setting: Setting;
+  /** Checked. */
+  readonly value: unknown;
+  /** As it is written where it comes from. */
+  readonly given: unknown;
+  readonly origin: Origin;
+}
+
 /** The file to read: a named one must exist; of the usual places the first that exists, or none. */
 export function findConfigFile(
   env: Environment,
@@ -46,20 +64,29 @@ export function readValues(
   home: string,
   problems: string[],
 ): Values {
-  const file = path === undefined ? {} : readToml(path);
-  reportUnknown(file, problems);
-  const reader = new Reader(env, home, problems);
-  const values: Record<string, unknown> = {};
-  for (const [section, settings] of Object.entries(SETTINGS)) {
-    const table = section === "" ? file : asTable(file[section]);
-    const read: Record<string, unknown> = {};
-    for (const [key, setting] of Object.entries(settings))
-      read[key] = reader.read(section, key, setting, table);
-    values[section] = read;
-  }
+  const values: Record<string, Record<string, unknown>> = {};
+  for (const { section, key, value } of readSettings(env, path, home, problems))
+    (values[section] ??= {})[key] = value;
   // Every key was checked by its own schema in the loop above, which the compiler can not follow.
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion
   return values as Values;
+}
+
+/** The same one by one, each with its origin. */
+export function* readSettings(
+  env: Environment,
+  path: string | undefined,
+  home: string,
+  problems: string[],
+): Generator<ReadSetting> {
+  const file = path === undefined ? {} : readToml(path);
+  reportUnknown(file, problems);
+  const reader = new Reader(env, home, problems);
+  for (const [section, settings] of Object.entries(SETTINGS)) {
+    const table = section === "" ? file : asTable(file[section]);
+    for (const [key, setting] of Object.entries(settings))
+      yield { section, key, setting, ...reader.read(section, key, setting, table) };
+  }
 }
 
 class Reader {
@@ -74,29 +101,39 @@ class Reader {
   }
 
   /** Environment first, then the file, then the default. Empty variables count as unset. */
-  read(section: string, key: string, setting: Setting, table: Table): unknown {
+  read(
+    section: string,
+    key: string,
+    setting: Setting,
+    table: Table,
+  ): Pick<ReadSetting, "value" | "given" | "origin"> {
     const name = section === "" ? key : `${section}.${key}`;
     for (const variable of setting.env) {
       const value = this.#env[variable];
-      const file = setting.secret ? this.#env[`${variable}_FILE`] : undefined;
-      if (value && file) this.#problems.push(`${variable} and ${variable}_FILE are both set: keep one`);
-      if (value) return this.#check(setting, fromText(setting, value, variable), `${variable} (${name})`);
-      if (file)
-        return this.#check(
-          setting,
-          this.#readSecret(setting, file, `${variable}_FILE`),
-          `${variable}_FILE (${name})`,
-        );
+      const inFile = `${variable}_FILE`;
+      const file = setting.secret ? this.#env[inFile] : undefined;
+      if (value && file) this.#problems.push(`${variable} and ${inFile} are both set: keep one`);
+      if (!value && !file) continue;
+      const origin: Origin = { kind: "environment", name: value ? variable : inFile };
+      const given = value
+        ? fromText(setting, value, variable)
+        : this.#readSecret(setting, file ?? "", inFile);
+      return { value: this.#check(setting, given, `${origin.name} (${name})`), given, origin };
     }
     const value = table[key];
     const file = setting.secret ? table[`${key}_file`] : undefined;
     if (value !== undefined && file !== undefined)
       this.#problems.push(`${name} and ${name}_file are both set: keep one`);
-    if (value !== undefined || file === undefined) return this.#check(setting, value, name);
-    if (typeof file === "string")
-      return this.#check(setting, this.#readSecret(setting, file, `${name}_file`), `${name}_file`);
+    const origin: Origin = value === undefined ? { kind: "default" } : { kind: "file", key };
+    if (value !== undefined || file === undefined)
+      return { value: this.#check(setting, value, name), given: value, origin };
+    const fromFile: Origin = { kind: "file", key: `${key}_file` };
+    if (typeof file === "string") {
+      const given = this.#readSecret(setting, file, `${name}_file`);
+      return { value: this.#check(setting, given, `${name}_file`), given, origin: fromFile };
+    }
     this.#problems.push(`${name}_file: must be the name of a file`);
-    return undefined;
+    return { value: undefined, given: file, origin: fromFile };
   }
 
   #check(setting: Setting, value: unknown, name: string): unknown {

@@ -4,6 +4,7 @@ import { describeError, GatewayError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { maskContact, maskWamid } from "../message.ts";
 import type { Guard, Verdict } from "./guard.ts";
+import type { Hops } from "./hops.ts";
 import type { Lanes } from "./lanes.ts";
 import type { MediaFetcher, MediaPreparer, MediaReference, Transcriber } from "./media.ts";
 import type { NewOutgoing } from "./outbox.ts";
@@ -34,6 +35,7 @@ export interface Settled {
   readonly replies: readonly NewOutgoing[];
   /** The replies tell of a refusal, which the person hears at most once in this time. */
   readonly noticePeriodMs?: number;
+  readonly hops?: Hops;
 }
 
 export interface Settlement {
@@ -43,6 +45,8 @@ export interface Settlement {
   isOvertaken(seq: number): Promise<boolean>;
   /** Returns the number of replies that were queued: a notice that was given lately is not given again. */
   settle(seq: number, settled: Settled, now: number): Promise<number>;
+  /** Remembers how far it got, until it is settled. */
+  note(seq: number, hops: Hops): Promise<void>;
 }
 
 export interface AnswerOptions {
@@ -77,6 +81,7 @@ export interface AnswerParts {
 interface Judged {
   /** Undefined when it was too old to be judged. */
   readonly verdict: Verdict | undefined;
+  readonly judgedAt: number;
   /** Its file, on the way since then. */
   readonly ready: Promise<Ready | undefined> | undefined;
   readonly replayed: boolean;
@@ -105,28 +110,33 @@ export class Answerer {
   push(stored: Stored, { replayed }: { readonly replayed: boolean }): void {
     const { guard, lanes, clock, log } = this.#parts;
     const { seq, contact, from, wamid } = stored;
-    const sentAt = Math.min(stored.sentAt, clock.now());
+    const judgedAt = clock.now();
+    const sentAt = Math.min(stored.sentAt, judgedAt);
     const verdict = this.#isStale(stored.sentAt) ? undefined : guard.check({ contact, from, sentAt });
     log.debug({ wamid: maskWamid(wamid), verdict: verdict?.kind ?? "stale" }, "message judged");
     const ready = verdict?.kind === "allow" && stored.hasMedia ? this.#makeReady(seq) : undefined;
     // It rejects when we stop; whoever waits for it hears of that.
     ready?.catch(() => {});
-    lanes.push(guard.sessionOf(contact), () => this.#answer(seq, { verdict, ready, replayed }), ready);
+    lanes.push(
+      guard.sessionOf(contact),
+      () => this.#answer(seq, { verdict, judgedAt, ready, replayed }),
+      ready,
+    );
   }
 
   async #makeReady(seq: number): Promise<Ready | undefined> {
     const question = await this.#parts.inbox.question(seq);
-    return question && makeReady(question, this.#parts, this.#signal);
+    const ready = question && (await makeReady(question, this.#parts, this.#signal));
+    return ready && { ...ready, at: this.#parts.clock.now() };
   }
 
-  async #answer(seq: number, { verdict, ...first }: Judged): Promise<void> {
+  async #answer(seq: number, { ready, replayed, ...judged }: Judged): Promise<void> {
     const { inbox, clock, log } = this.#parts;
-    let { ready, replayed } = first;
     for (; !this.#signal.aborted; replayed = true) {
       try {
         const question = await inbox.question(seq);
         if (!question) return;
-        return await this.#settle(question, { verdict, ready, replayed });
+        return await this.#settle(question, { ...judged, ready, replayed });
       } catch (error) {
         // Stopping: the message stays pending, and the next start goes on with it.
         if (this.#signal.aborted) return;
@@ -150,12 +160,13 @@ export class Answerer {
   async #settle(question: Question, judged: Judged): Promise<void> {
     const { inbox, clock } = this.#parts;
     const settled = await this.#decide(question, judged);
-    const queued = await inbox.settle(question.seq, settled, clock.now());
+    const hops = { judgedAt: judged.judgedAt, ...settled.hops };
+    const queued = await inbox.settle(question.seq, { ...settled, hops }, clock.now());
     this.#report(question, settled.state, queued);
     if (queued > 0) this.#parts.wakeDelivery(question.contact);
   }
 
-  async #decide(question: Question, { verdict, ready, replayed }: Judged): Promise<Settled> {
+  async #decide(question: Question, { verdict, judgedAt, ready, replayed }: Judged): Promise<Settled> {
     const { denyMessage, limitMessage } = this.#options;
     // It may have got too old while others were answered.
     if (verdict === undefined || this.#isStale(question.sentAt)) return { state: "stale", replies: [] };
@@ -173,37 +184,52 @@ export class Answerer {
         const file = await ready;
         const text = turnText(question, file);
         const images = imagesOf(question.content, file);
-        return this.#ask({ message: question, text, images, role, session, replayed });
+        const hops = { judgedAt, role, ...describeReady(file) };
+        return this.#ask({ message: question, text, images, role, session, replayed }, hops);
       }
     }
   }
 
-  async #ask(turn: Turn): Promise<Settled> {
+  async #ask(turn: Turn, before: Hops): Promise<Settled> {
     const { gateway, typing, clock, log } = this.#parts;
     const { message } = turn;
     const askedAt = clock.now();
     const answered = new AbortController();
-    const onWork = () =>
+    let hops = before;
+    const onWork = () => {
+      hops = { ...hops, askedAt: clock.now() };
+      this.#note(message, hops);
       void keepTyping(message.wamid, typing, { signal: answered.signal, stopping: this.#signal });
+    };
     // It may wait for the gateway until the reply window closes, and not longer.
     const leftMs = Math.max(0, Math.min(message.sentAt, askedAt) + this.#options.maxAgeMs - askedAt);
     try {
       const answer = await withDeadline(leftMs, this.#signal, (limit) => gateway.ask(turn, onWork, limit));
       log.debug({ wamid: maskWamid(message.wamid), durationMs: clock.now() - askedAt }, "agent answered");
+      hops = { ...hops, answeredAt: clock.now() };
       const replies = await this.#replies(message, answer);
-      return { state: replies.length > 0 ? "answered" : "silent", replies };
+      return { state: replies.length > 0 ? "answered" : "silent", replies, hops };
     } catch (error) {
-      if (error instanceof DeadlineError) return { state: "stale", replies: [] };
+      if (error instanceof DeadlineError) return { state: "stale", replies: [], hops };
       if (!(error instanceof GatewayError)) throw error;
-      log.error(
-        { wamid: maskWamid(message.wamid), reason: describeError(error), hint: error.hint },
-        "agent failed",
-      );
-      return { state: "failed", replies: this.#notice(message, this.#options.errorMessage) };
+      const reason = describeError(error);
+      log.error({ wamid: maskWamid(message.wamid), reason, hint: error.hint }, "agent failed");
+      hops = { ...hops, answeredAt: clock.now(), error: reason };
+      return { state: "failed", replies: this.#notice(message, this.#options.errorMessage), hops };
     } finally {
       // A reason of its own spares an error with a stack for each message.
       answered.abort("answered");
     }
+  }
+
+  /** Nobody waits for it: it is for people who look. */
+  #note({ seq, wamid }: Question, hops: Hops): void {
+    const { inbox, log } = this.#parts;
+    inbox
+      .note(seq, hops)
+      .catch((error: unknown) =>
+        log.debug({ wamid: maskWamid(wamid), reason: describeError(error) }, "hops not noted"),
+      );
   }
 
   async #replies(question: Question, answer: Answer): Promise<readonly NewOutgoing[]> {
@@ -249,4 +275,16 @@ export class Answerer {
 /** A user id says nothing about a person to anybody else, and there is no other way to learn it. */
 function howListed({ from: { phone, bsuid } }: Question): string {
   return phone === undefined && bsuid !== undefined ? `"${bsuid}"` : "the number";
+}
+
+function describeReady(ready: Ready | undefined): Hops {
+  if (!ready) return {};
+  const { fetched, transcript, at } = ready;
+  const file =
+    fetched.kind === "file"
+      ? `${fetched.file.mimeType}, ${fetched.file.bytes} bytes`
+      : `none: ${fetched.reason}`;
+  if (!transcript) return { fileAt: at, file };
+  const spoken = transcript.kind === "text" ? "written down" : `not written down: ${transcript.reason}`;
+  return { fileAt: at, file: `${file}; ${spoken}` };
 }

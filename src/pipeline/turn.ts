@@ -32,6 +32,8 @@ export interface Ready {
   readonly fetched: Fetched;
   /** For voice messages. */
   readonly transcript?: Transcript | undefined;
+  /** When all of it was known, in milliseconds since 1970. */
+  readonly at?: number;
 }
 
 /** One message for the agent, with everything that the agent may know and the sender can not forge. */

@@ -5,6 +5,7 @@ import type { Identity, Inbound } from "../message.ts";
 import type { Inbox, Malformed, SourceName, Stored } from "../pipeline/receive.ts";
 import type { Coverage } from "../pipeline/gap-detector.ts";
 import type { Settlement, Settled } from "../pipeline/answer.ts";
+import type { Hops } from "../pipeline/hops.ts";
 import type { Question } from "../pipeline/turn.ts";
 import { contacts } from "./contacts.ts";
 import type { Database } from "./database.ts";
@@ -77,11 +78,12 @@ export class SqliteInbox implements Inbox, Settlement {
   }
 
   /** One transaction: the message is settled and its answer queued, or neither. Settling twice changes nothing. */
-  async settle(seq: number, { state, replies, noticePeriodMs }: Settled, now: number): Promise<number> {
+  async settle(seq: number, { state, replies, noticePeriodMs, hops }: Settled, now: number): Promise<number> {
     return this.#db.write(() => {
       const changed = this.#db.run(
-        "UPDATE inbox SET state = :state, settled_at = :now WHERE seq = :seq AND state = 'pending'",
-        { seq, state, now },
+        `UPDATE inbox SET state = :state, settled_at = :now, hops = coalesce(:hops, hops)
+         WHERE seq = :seq AND state = 'pending'`,
+        { seq, state, now, hops: hops === undefined ? null : JSON.stringify(hops) },
       );
       if (changed === 0) return 0;
       if (state === "answered" || state === "silent" || state === "failed") this.#markTold(seq, now);
@@ -92,6 +94,15 @@ export class SqliteInbox implements Inbox, Settlement {
       );
       return insertOutgoing(this.#db, replies, { question: { seq, contact }, now }).length;
     });
+  }
+
+  async note(seq: number, hops: Hops): Promise<void> {
+    await this.#db.write(() =>
+      this.#db.run("UPDATE inbox SET hops = :hops WHERE seq = :seq AND state = 'pending'", {
+        seq,
+        hops: JSON.stringify(hops),
+      }),
+    );
   }
 
   /** True when the person wrote again since: whatever answers the message then has to say which it means. */

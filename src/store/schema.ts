@@ -1,3 +1,19 @@
+/** When a message passed each hop, and when each status of ours came. */
+const HOPS = `
+  -- JSON: when it was judged, when the agent was asked and answered
+  ALTER TABLE inbox ADD COLUMN hops TEXT;
+  -- each status of a message of ours once; they end with its row
+  CREATE TABLE status (
+    outbox INTEGER NOT NULL REFERENCES outbox (id) ON DELETE CASCADE,
+    -- a row that is sent again has another
+    wamid  TEXT NOT NULL,
+    status TEXT NOT NULL,
+    -- on WhatsApp's clock
+    at     INTEGER NOT NULL,
+    PRIMARY KEY (outbox, wamid, status)
+  ) STRICT, WITHOUT ROWID;
+  `;
+
 /**
  * Steps of the schema, oldest first; `user_version` counts the steps done. A released step never changes.
  * Times are milliseconds since 1970.
@@ -129,4 +145,5 @@ export const MIGRATIONS: readonly string[] = [
   -- JSON of the file that is sent; "text" is its caption then
   ALTER TABLE outbox ADD COLUMN media TEXT;
   `,
+  HOPS,
 ];

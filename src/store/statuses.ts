@@ -47,6 +47,10 @@ export class SqliteStatuses implements Statuses {
     if (!known) return undefined;
     const { id, contact, ...before } = statusRow.parse(known);
     const news = { id, contact, wamid };
+    this.#db.run(
+      "INSERT INTO status (outbox, wamid, status, at) VALUES (:id, :wamid, :status, :at) ON CONFLICT DO NOTHING",
+      { id, wamid, status, at },
+    );
     if (before.wamid !== null && before.wamid !== wamid) return { ...news, kind: "doubled" };
     const isFirst = before.wamid === null;
     if (!isFirst && !isProgress(before.status, status)) return undefined;

@@ -7,6 +7,7 @@ import { prepareFile, prepareFolder } from "./folder.ts";
 import { SqliteInbox } from "./inbox.ts";
 import { DaemonLock } from "./lock.ts";
 import { SqliteOutbox } from "./outbox.ts";
+import { SqliteRecords } from "./records.ts";
 import { SqliteStatuses } from "./statuses.ts";
 import { MIGRATIONS } from "./schema.ts";
 
@@ -31,6 +32,7 @@ export class Store implements Disposable {
   readonly outbox: SqliteOutbox;
   readonly statuses: SqliteStatuses;
   readonly facts: SqliteFacts;
+  readonly records: SqliteRecords;
   readonly setAside: SetAside | undefined;
   readonly #db: Database;
 
@@ -41,6 +43,7 @@ export class Store implements Disposable {
     this.outbox = new SqliteOutbox(db);
     this.statuses = new SqliteStatuses(db);
     this.facts = new SqliteFacts(db);
+    this.records = new SqliteRecords(db);
   }
 
   /**

@@ -280,6 +280,7 @@ describe("a file that came with a message", () => {
       wrap: (inbox) => ({
         question: (seq) => inbox.question(seq),
         isOvertaken: (seq) => inbox.isOvertaken(seq),
+        note: async (...given) => inbox.note(...given),
         settle: async (...given) => {
           const fault = faults.shift();
           if (fault) throw fault;
@@ -307,6 +308,7 @@ describe("a file that came with a message", () => {
           return inbox.question(seq);
         },
         isOvertaken: (seq) => inbox.isOvertaken(seq),
+        note: async (...given) => inbox.note(...given),
         settle: (...given) => inbox.settle(...given),
       }),
     });

@@ -416,6 +416,7 @@ describe("failures", () => {
     return (inbox: Settlement): Settlement => ({
       question: (seq) => inbox.question(seq),
       isOvertaken: (seq) => inbox.isOvertaken(seq),
+      note: async (...given) => inbox.note(...given),
       settle: async (...given) => {
         const fault = faults.shift();
         if (fault) throw fault;

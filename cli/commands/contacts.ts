@@ -1,0 +1,63 @@
+import type { Config } from "../../src/config/config.ts";
+import { canonicalPhone } from "../../src/phone.ts";
+import type { Person } from "../../src/store/records.ts";
+import { paint, print, type Io } from "../io.ts";
+import { iso, openStore, shown, type LookOptions } from "../records.ts";
+
+const WINDOW_MS = 86_400_000;
+
+/** Whom we write with: who they are, what they may do, and how long WhatsApp lets us answer. */
+export async function contacts(io: Io, options: LookOptions & { readonly limit: number }): Promise<void> {
+  using opened = openStore(io, options);
+  const people = opened.store.records.people(options.limit);
+  const now = Date.now();
+  const rows = people.map((person) => describe(person, opened.config.security, options, now));
+  const color = paint(io);
+  const lines = rows.map((row) => {
+    const who = [row.name, row.username === undefined ? undefined : `@${row.username}`].filter(Boolean);
+    const window =
+      row.windowLeftMs > 0
+        ? color(`window open ${showSpan(row.windowLeftMs)} more`, "green")
+        : color("window closed", "yellow");
+    const seen = row.lastSeen === undefined ? "never wrote" : `last wrote ${row.lastSeen}`;
+    return `${[row.phone, row.bsuid].filter(Boolean).join(" ")}${who.length === 0 ? "" : ` (${who.join(", ")})`}: ${row.role ?? color("may not write", "yellow")}, ${window}, ${seen}`;
+  });
+  const text = lines.length === 0 ? "Nobody has written yet" : [...lines, ...shown(options).note].join("\n");
+  print(io, { json: rows, text }, options.json);
+}
+
+function describe(person: Person, security: Config["security"], options: LookOptions, now: number) {
+  const { id, phone, bsuid, name, username, last_inbound_at: last, opened_at: opened } = person;
+  const show = shown(options);
+  const known = phone === null && bsuid === null;
+  return {
+    phone: phone !== null || known ? show.contact(phone ?? id) : undefined,
+    bsuid: bsuid === null ? undefined : show.contact(bsuid),
+    name: name ?? undefined,
+    username: username ?? undefined,
+    role: roleOf(person, security),
+    windowOpen: leftOf(opened, now) > 0,
+    windowLeftMs: leftOf(opened, now),
+    lastSeen: last === 0 ? undefined : iso(last),
+  };
+}
+
+function leftOf(opened: number | null, now: number): number {
+  return opened === null ? 0 : Math.max(0, Math.min(opened, now) + WINDOW_MS - now);
+}
+
+/** As the guard decides; undefined for who may not write. */
+function roleOf(
+  { phone, bsuid }: Person,
+  { roles, open, defaultRole }: Config["security"],
+): string | undefined {
+  const listed = [...roles].find(
+    ([key]) => key === bsuid || (phone !== null && canonicalPhone(key) === canonicalPhone(phone)),
+  );
+  return listed?.[1] ?? (open ? defaultRole : undefined);
+}
+
+function showSpan(ms: number): string {
+  const minutes = Math.floor(ms / 60_000);
+  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
