@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError } from "commander";
+import { Argument, Command, InvalidArgumentError } from "commander";
 import { VERSION } from "../src/version.ts";
 import { CommandError, EXIT } from "./exit-code.ts";
 import type { Io } from "./io.ts";
@@ -32,6 +32,7 @@ export function createProgram(io: Io): Command {
   addPreflight(program, io);
   addOutbox(program, io);
   addWebhook(program, io);
+  addCompletions(program, io);
   return program;
 }
 
@@ -130,6 +131,26 @@ function addWebhook(program: Command, io: Io): void {
     .action(async (options) => {
       const { remove } = await import("./commands/webhook.ts");
       await remove(io, options);
+    });
+}
+
+function addCompletions(program: Command, io: Io): void {
+  program
+    .command("completions")
+    .addArgument(new Argument("<shell>").choices(["bash", "zsh", "fish"]))
+    .description("print the completions of a shell")
+    .allowExcessArguments(false)
+    .addHelpText(
+      "after",
+      `
+Install:
+  bash  echo 'eval "$(wa-cli completions bash)"' >> ~/.bashrc
+  zsh   echo 'eval "$(wa-cli completions zsh)"' >> ~/.zshrc     (below compinit)
+  fish  wa-cli completions fish > ~/.config/fish/completions/wa-cli.fish`,
+    )
+    .action(async (shell: "bash" | "zsh" | "fish") => {
+      const { completions } = await import("./commands/completions.ts");
+      completions(io, program, shell);
     });
 }
 
