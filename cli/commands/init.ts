@@ -1,17 +1,18 @@
 import { readFileSync } from "node:fs";
 import { createFetch } from "../../src/http.ts";
 import { CommandError, EXIT } from "../exit-code.ts";
-import { settleAccount } from "../init/account.ts";
-import { settleDelivery } from "../init/delivery.ts";
+import { settleAccount, takeAccount } from "../init/account.ts";
+import { settleDelivery, takeDelivery } from "../init/delivery.ts";
 import { Draft } from "../init/draft.ts";
-import { settleGateway } from "../init/gateway.ts";
-import { settlePeople } from "../init/people.ts";
+import { settleGateway, takeGateway } from "../init/gateway.ts";
+import { settlePeople, takePeople } from "../init/people.ts";
 import { NoAnswerError, Prompt } from "../init/prompt.ts";
 import { checkText, save } from "../init/save.ts";
 import type { InitOptions, Setup } from "../init/setup.ts";
 import { editToml } from "../init/toml.ts";
 import { print, type Io } from "../io.ts";
 
+const TAKEN = [takeAccount, takePeople, takeDelivery, takeGateway] as const;
 const STEPS = [settleAccount, settlePeople, settleDelivery, settleGateway] as const;
 
 /** Asks for what is missing, checks each answer, and writes the configuration. */
@@ -21,6 +22,7 @@ export async function init(io: Io, options: InitOptions): Promise<void> {
   await using fetch = createFetch();
   const setup = { io, options, draft, prompt, fetch };
   if (draft.source !== undefined) prompt.say(`Found ${draft.source}`);
+  for (const take of TAKEN) take(setup);
   await settle(setup);
   const { changes, secrets } = draft.changes();
   for (const variable of draft.overridden())

@@ -4,7 +4,7 @@ import { ApiConnection, ApiError } from "../../src/whatsapp/connection.ts";
 import { MetaAccount } from "../../src/whatsapp/meta-account.ts";
 import { listKapsoNumbers, listMetaNumbers, type ListedNumber } from "../../src/whatsapp/numbers.ts";
 import { attempt, passed, type Check } from "../check.ts";
-import { EXIT } from "../exit-code.ts";
+import { CommandError, EXIT } from "../exit-code.ts";
 import { checkKapso } from "../kapso-checks.ts";
 import { judgeHealth, judgeNumber, judgeRights, judgeToken, NEW_TOKEN } from "../meta-judgement.ts";
 import { choose } from "./choose.ts";
@@ -21,6 +21,15 @@ const COPY = "copy it again: Kapso dashboard, Integrations, API keys";
 const WRONG_NUMBER =
   "it is the id, not the phone number: 15 digits or so, in the dashboard beside the number";
 
+/** What the command line says of it. Whose key and number those are can be asked later. @throws CommandError */
+export function takeAccount({ draft, options }: Setup): void {
+  const { provider, keyFile, phoneNumberId: id } = options;
+  if (provider !== undefined) draft.set(".provider", provider);
+  if (keyFile !== undefined) readSecretFile(keyFile, "--key-file");
+  if (id !== undefined && asId(id) === undefined)
+    throw new CommandError(EXIT.usage, `--phone-number-id: "${id}" is none`, { hint: WRONG_NUMBER });
+}
+
 /** Who carries the messages, the key, and our number. */
 export async function settleAccount(setup: Setup): Promise<void> {
   const provider = await settleProvider(setup);
@@ -28,8 +37,7 @@ export async function settleAccount(setup: Setup): Promise<void> {
   await settleNumber(setup, provider, numbers);
 }
 
-async function settleProvider({ draft, prompt, options }: Setup): Promise<Provider> {
-  if (options.provider !== undefined) draft.set(".provider", options.provider);
+async function settleProvider({ draft, prompt }: Setup): Promise<Provider> {
   const credentials = Object.values(KEY).filter(({ name }) => draft.text(name) !== undefined);
   if (draft.text(".provider") === undefined && credentials.length !== 1)
     draft.set(
@@ -150,7 +158,6 @@ async function askNumber(
   provider: Provider,
   numbers: readonly ListedNumber[],
 ): Promise<string> {
-  const asId = (text: string) => (/^\d{5,20}$/.test(text) ? text : undefined);
   const where =
     provider === "kapso"
       ? "Kapso dashboard, WhatsApp, your number"
@@ -191,6 +198,10 @@ async function checkNumber(setup: Setup, provider: Provider, id: string): Promis
   // Each says the same of a number that there is not.
   const failed = checks.findIndex(({ ok }) => !ok);
   return failed === -1 ? checks : checks.slice(0, failed + 1);
+}
+
+function asId(text: string): string | undefined {
+  return /^\d{5,20}$/.test(text) ? text : undefined;
 }
 
 function connect(

@@ -20,7 +20,7 @@ export async function choose(
   const number = choices.findIndex(({ value }) => value === question.fallback) + 1;
   for (;;) {
     const fallback = number > 0 ? String(number) : question.fallback;
-    const answer = await prompt.ask({ ...question, text, fallback });
+    const answer = await prompt.ask({ ...question, text, title: question.text, fallback });
     const found = choices[Number(answer) - 1]?.value ?? choices.find(({ value }) => value === answer)?.value;
     const taken = found ?? other(answer);
     if (taken !== undefined) return taken;

@@ -8,11 +8,23 @@ import { faultOfSecret, readSecretFile, type Setup } from "./setup.ts";
 /** All that the tailscale command gets to see of our environment: no key is among it. */
 const PASSED_ON = ["PATH", "HOME", "USER", "LOGNAME", "LANG", "TMPDIR", "XDG_RUNTIME_DIR"];
 
+/** What the command line says of it. @throws CommandError */
+export function takeDelivery({ draft, options }: Setup): void {
+  const { mode, url: address, appSecretFile, verifyTokenFile } = options;
+  if (mode !== undefined) draft.set("delivery.mode", mode);
+  const url = address === undefined ? undefined : readUrl(address);
+  if (url !== undefined) draft.set("webhook.url", url);
+  else if (address !== undefined) throw new CommandError(EXIT.usage, `--url: "${address}" ${NO_URL}`);
+  if (appSecretFile !== undefined)
+    draft.set("meta.app_secret", readSecretFile(appSecretFile, "--app-secret-file"));
+  if (verifyTokenFile !== undefined)
+    draft.set("meta.verify_token", readSecretFile(verifyTokenFile, "--verify-token-file"));
+}
+
 /** How messages come in, and what that needs. */
 export async function settleDelivery(setup: Setup): Promise<void> {
-  const { draft, options } = setup;
+  const { draft } = setup;
   const isMeta = draft.provider === "meta";
-  if (options.mode !== undefined) draft.set("delivery.mode", options.mode);
   const isSaid = draft.isSaid("delivery.mode") && !(isMeta && draft.text("delivery.mode") === "polling");
   if (!isSaid) draft.set("delivery.mode", await askMode(setup, isMeta));
   if (draft.text("delivery.mode") === "domain") await settleUrl(setup);
@@ -49,12 +61,7 @@ async function findTailscale({ draft, io }: Setup) {
   return { isRunning: true, text: `this machine is ${state.dnsName}`, hint: undefined };
 }
 
-async function settleUrl({ draft, prompt, options }: Setup): Promise<void> {
-  if (options.url !== undefined) {
-    const url = readUrl(options.url);
-    if (url === undefined) throw new CommandError(EXIT.usage, `--url: "${options.url}" ${NO_URL}`);
-    return draft.set("webhook.url", url);
-  }
+async function settleUrl({ draft, prompt }: Setup): Promise<void> {
   while (draft.text("webhook.url") === undefined) {
     const text = "Public address, such as https://bot.example.com/webhook";
     const answer = await prompt.ask({ text, flag: "--url" });
@@ -72,12 +79,7 @@ function readUrl(text: string): string | undefined {
 }
 
 /** What signs Meta's webhooks, and the word that Meta's dashboard wants. */
-async function settleMetaWebhook({ draft, prompt, options }: Setup): Promise<void> {
-  const { appSecretFile, verifyTokenFile } = options;
-  if (appSecretFile !== undefined)
-    draft.set("meta.app_secret", readSecretFile(appSecretFile, "--app-secret-file"));
-  if (verifyTokenFile !== undefined)
-    draft.set("meta.verify_token", readSecretFile(verifyTokenFile, "--verify-token-file"));
+async function settleMetaWebhook({ draft, prompt }: Setup): Promise<void> {
   const secrets = [
     {
       name: "meta.app_secret",

@@ -3,13 +3,18 @@ import { CommandError, EXIT } from "../exit-code.ts";
 import { checkGateway } from "../gateway-check.ts";
 import { readSecretFile, show, type Setup } from "./setup.ts";
 
+/** What the command line says of it. @throws CommandError */
+export function takeGateway({ draft, options }: Setup): void {
+  const { gatewayUrl: url, gatewayTokenFile: file } = options;
+  if (url !== undefined && !isUrl(url))
+    throw new CommandError(EXIT.usage, `--gateway-url: "${url}" ${NO_URL}`);
+  if (url !== undefined) draft.set("gateway.url", url);
+  if (file !== undefined) draft.set("gateway.token", readSecretFile(file, "--gateway-token-file"));
+}
+
 /** Which agent answers. One on this machine is found; it may also be started later. */
 export async function settleGateway(setup: Setup): Promise<void> {
-  const { draft, prompt, options, io } = setup;
-  if (options.gatewayUrl !== undefined)
-    draft.set("gateway.url", readUrl(options.gatewayUrl, "--gateway-url"));
-  if (options.gatewayTokenFile !== undefined)
-    draft.set("gateway.token", readSecretFile(options.gatewayTokenFile, "--gateway-token-file"));
+  const { draft, prompt, io } = setup;
   for (;;) {
     const check = await checkGateway(draft.gateway, draft.stateDir, io.signal);
     show(setup, check);
@@ -63,9 +68,4 @@ const NO_URL = "is no WebSocket address such as ws://127.0.0.1:18789";
 
 function isUrl(text: string): boolean {
   return URL.canParse(text) && /^wss?:$/.test(new URL(text).protocol);
-}
-
-function readUrl(text: string, flag: string): string {
-  if (!isUrl(text)) throw new CommandError(EXIT.usage, `${flag}: "${text}" ${NO_URL}`);
-  return text;
 }

@@ -2,14 +2,19 @@ import { isBsuid, parsePhone } from "../../src/phone.ts";
 import { CommandError, EXIT } from "../exit-code.ts";
 import type { Setup } from "./setup.ts";
 
+/** What the command line says of it. @throws CommandError */
+export function takePeople(setup: Setup): void {
+  const { allow } = setup.options;
+  if (allow === undefined) return;
+  const asked = readPeople(allow.join(","));
+  if ("fault" in asked) throw new CommandError(EXIT.usage, `--allow: ${asked.fault}`);
+  admit(setup, asked);
+}
+
 /** Who may write: people, everybody, or nobody yet. */
 export async function settlePeople(setup: Setup): Promise<void> {
   const { draft, prompt, options } = setup;
-  if (options.allow !== undefined) {
-    const asked = readPeople(options.allow.join(","));
-    if ("fault" in asked) throw new CommandError(EXIT.usage, `--allow: ${asked.fault}`);
-    return admit(setup, asked);
-  }
+  if (options.allow !== undefined) return;
   const isKnown = draft.hasRoles || draft.list("security.allowed_numbers").length > 0;
   if (isKnown || draft.text("security.mode") === "open") return;
   for (;;) {

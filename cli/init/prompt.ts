@@ -7,6 +7,8 @@ import type { Io } from "../io.ts";
 
 export interface Question {
   readonly text: string;
+  /** What it is about, when the text does not tell. */
+  readonly title?: string;
   /** The option that would have answered it. */
   readonly flag: string;
   /** What an empty answer means; without one an empty answer is empty. */
@@ -19,8 +21,8 @@ export interface Question {
 export class NoAnswerError extends RelayError {
   readonly flag: string;
 
-  constructor({ text, flag }: Question) {
-    super(`No answer to: ${text}`, { hint: `give ${flag}` });
+  constructor({ text, title = text, flag }: Question) {
+    super(`No answer to: ${title}`, { hint: `give ${flag}` });
     this.flag = flag;
   }
 }

@@ -26,7 +26,7 @@ const SECTIONS = Object.keys(SETTINGS);
 export function editToml(text: string | undefined, changes: readonly Change[]): string {
   const wanted = expected(text ?? "", changes);
   const lines = changes.reduce(setKey, (text ?? HEADER).trimEnd().split("\n"));
-  const edited = `${lines.join("\n")}\n`;
+  const edited = `${lines.join("\n").trimEnd()}\n`;
   return isSame(edited, wanted) ? edited : `${HEADER}\n${stringify(wanted)}`;
 }
 
@@ -74,14 +74,15 @@ function setInside(lines: readonly string[], { section, key }: Change, added: re
   // Below what the file says of itself.
   const gap = lines.findIndex((one) => one.trim() === "");
   const top = gap === -1 ? lines.length : gap;
-  return [...lines.slice(0, top), "", ...added, ...lines.slice(top)];
+  const below = gap === -1 ? [""] : lines.slice(gap);
+  return [...lines.slice(0, top), ...(top === 0 ? [] : [""]), ...added, ...below];
 }
 
 /** Before the first section that comes later in config.example.toml. */
 function addSection(lines: readonly string[], section: string, added: readonly string[]): string[] {
   const rank = SECTIONS.indexOf(section);
   const later = lines.findIndex((one) => SECTIONS.indexOf(headerOf(one)?.split(".")[0] ?? "") >= rank);
-  if (later === -1) return [...lines, "", `[${section}]`, ...added];
+  if (later === -1) return [...lines, ...(lines.at(-1) === "" ? [] : [""]), `[${section}]`, ...added];
   let place = later;
   while (lines[place - 1]?.startsWith("#")) place--;
   return [...lines.slice(0, place), `[${section}]`, ...added, "", ...lines.slice(place)];

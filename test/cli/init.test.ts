@@ -310,6 +310,7 @@ describe.concurrent("wa-cli init --yes", () => {
     ["--mode", "fax"],
     ["--key-file", "/no/such/file"],
     ["--key-file", "--allow"],
+    ["--phone-number-id", "+15550100000"],
     ["--allow", "(555) 123-4567"],
     ["--mode", "domain", "--url", "http://bot.example.com"],
     ["--gateway-url", "https://gateway.example.com"],
@@ -321,6 +322,24 @@ describe.concurrent("wa-cli init --yes", () => {
     expect((await machine.init([], [...base, ...wrong])).code).toBe(2);
     expect(machine.names).toEqual([]);
   });
+});
+
+test("wa-cli init tells which variable goes on winning over an answer", async () => {
+  await using machine = await Machine.start();
+  const args = [
+    "--yes",
+    "--key-file",
+    machine.write("key", machine.key),
+    "--allow",
+    FRIEND,
+    "--mode",
+    "tailscale",
+  ];
+
+  const ran = await machine.init([], args, { env: { KAPSO_MODE: "polling" } });
+
+  expect(ran).toMatchObject({ code: 0, err: expect.stringContaining("KAPSO_MODE in the environment wins") });
+  expect(machine.config.delivery.mode).toBe("tailscale");
 });
 
 describe.concurrent("wa-cli init and a file that is there", () => {
