@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError } from "commander";
+import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import { VERSION } from "../src/version.ts";
 import { CommandError, EXIT } from "./exit-code.ts";
 import type { Io } from "./io.ts";
@@ -6,6 +6,7 @@ import { addSeeing } from "./seeing.ts";
 
 const EXAMPLES = `
 Examples:
+  wa-cli init
   wa-cli send --to +15551234567 --text "Your table is ready"
   echo "Long report" | wa-cli send --to +15551234567
   wa-cli status --json
@@ -34,6 +35,8 @@ export function createProgram(io: Io): Command {
   addOutbox(program, io);
   addWebhook(program, io);
   addSeeing(program, io);
+  addInit(program, io);
+  addCompletions(program, io);
   return program;
 }
 
@@ -136,6 +139,65 @@ function addWebhook(program: Command, io: Io): void {
     });
 }
 
+function addInit(program: Command, io: Io): void {
+  withCommon(program.command("init"))
+    .description("ask for what is missing, check each answer, and write the configuration")
+    .option("--yes", "ask nothing: take what is given and found, and change an existing file")
+    .addOption(new Option("--provider <name>", "who carries the messages").choices(["kapso", "meta"]))
+    .option(
+      "--key-file <file>",
+      "Kapso's API key, or Meta's access token; copied beside the configuration",
+      word,
+    )
+    .option("--phone-number-id <id>", "our number; the only one that the key can see is found", word)
+    .option("--allow <people>", "who may write: numbers, everybody or nobody; can be repeated", collect)
+    .addOption(
+      new Option("--mode <mode>", "how messages come in").choices(["polling", "tailscale", "domain"]),
+    )
+    .option("--url <url>", "public address, with --mode domain", word)
+    .option("--app-secret-file <file>", "Meta: what signs its webhooks", word)
+    .option("--verify-token-file <file>", "Meta: the word that its dashboard gets too (default: made)", word)
+    .option("--gateway-url <url>", "OpenClaw gateway (default: the one on this machine)", word)
+    .option("--gateway-token-file <file>", "its token", word)
+    .addHelpText(
+      "after",
+      `
+Examples:
+  wa-cli init
+  wa-cli init --yes --key-file key.txt --allow +15551234567
+  wa-cli init --yes --provider meta --key-file token.txt --app-secret-file secret.txt \\
+    --phone-number-id 123456789012345 --allow +15551234567 --mode domain --url https://bot.example.com/webhook
+  printf '%s\\n' "$KEY" "" +15551234567 "" "" | wa-cli init --provider kapso
+
+What the environment and an existing file say is not asked. Without a terminal each answer is one line of
+standard input. Secrets go into files of their own beside the configuration, all closed to others.`,
+    )
+    .action(async (options) => {
+      const { init } = await import("./commands/init.ts");
+      await init(io, options);
+    });
+}
+
+function addCompletions(program: Command, io: Io): void {
+  program
+    .command("completions")
+    .addArgument(new Argument("<shell>").choices(["bash", "zsh", "fish"]))
+    .description("print the completions of a shell")
+    .allowExcessArguments(false)
+    .addHelpText(
+      "after",
+      `
+Install:
+  bash  echo 'eval "$(wa-cli completions bash)"' >> ~/.bashrc
+  zsh   echo 'eval "$(wa-cli completions zsh)"' >> ~/.zshrc     (below compinit)
+  fish  wa-cli completions fish > ~/.config/fish/completions/wa-cli.fish`,
+    )
+    .action(async (shell: "bash" | "zsh" | "fish") => {
+      const { completions } = await import("./commands/completions.ts");
+      completions(io, program, shell);
+    });
+}
+
 function withCommon(command: Command): Command {
   return command
     .option("--config <file>", "configuration file")
@@ -165,6 +227,16 @@ export function refuseFlagAsValue(args: readonly string[]): void {
 function once(value: string, previous: string | undefined): string {
   if (previous !== undefined) throw new InvalidArgumentError("It is given twice.");
   return value;
+}
+
+/** The next option is no value. */
+function word(value: string): string {
+  if (/^(--\w|$)/.test(value)) throw new InvalidArgumentError("Its value is missing.");
+  return value;
+}
+
+function collect(value: string, previous: readonly string[] = []): readonly string[] {
+  return [...previous, word(value)];
 }
 
 function parseSeconds(value: string): number {

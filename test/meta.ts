@@ -230,6 +230,11 @@ export class StandInMeta implements AsyncDisposable {
     if (edge === "messages" && node === this.phoneNumberId && method === "POST")
       return this.#post(given.body);
     if (kind === "apps" && node === this.account) return this.#apps(method);
+    if (edge === "phone_numbers" && node === this.account) {
+      const { display_phone_number: phone, verified_name: name } = this.number;
+      const row = { id: this.phoneNumberId, display_phone_number: phone, verified_name: name };
+      return { status: 200, body: { data: [row] } };
+    }
     if (kind === "media" && method === "GET") return this.#describeFile(node, url.searchParams);
     return refuse(
       100,

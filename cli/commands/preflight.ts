@@ -2,17 +2,13 @@ import { systemClock } from "../../src/clock.ts";
 import { requireAccount } from "../../src/config/account.ts";
 import { loadConfig, type Config } from "../../src/config/config.ts";
 import { RelayError } from "../../src/errors.ts";
-import { Device } from "../../src/gateway/device.ts";
-import { OpenClawGateway } from "../../src/gateway/openclaw.ts";
-import { diagnose } from "../../src/gateway/diagnosis.ts";
 import { createFetch } from "../../src/http.ts";
-import { silentLog } from "../../src/log.ts";
 import { Store } from "../../src/store/store.ts";
 import { readWebhookSecrets } from "../../src/store/webhook-secret.ts";
-import { showUrl } from "../../src/url.ts";
 import { ApiConnection } from "../../src/whatsapp/connection.ts";
 import { attempt, passed, type Check } from "../check.ts";
-import { CommandError, EXIT } from "../exit-code.ts";
+import { CommandError } from "../exit-code.ts";
+import { checkGateway } from "../gateway-check.ts";
 import { paint, print, type Io } from "../io.ts";
 import { checkKapso, checkRegistration } from "../kapso-checks.ts";
 import { checkInbound, checkMeta, checkVerification } from "../meta-checks.ts";
@@ -24,8 +20,6 @@ interface Options {
   readonly json?: boolean;
   readonly fix?: boolean;
 }
-
-const GATEWAY_TIMEOUT_MS = 20_000;
 
 /** Proves each link of the chain, with the real calls; nothing is sent to anybody. */
 export async function preflight(io: Io, options: Options): Promise<void> {
@@ -78,28 +72,9 @@ async function* runChecks(config: Config, fix: boolean, signal: AbortSignal): As
   yield* config.provider === "meta"
     ? checkMeta({ config, connection, url, fix }, signal)
     : checkKapso(connection, signal);
-  yield await checkGateway(config, signal);
+  yield await checkGateway(config.gateway, config.state.dir, signal);
   if (store && config.delivery.mode !== "polling")
     yield* checkWebhook({ config, connection, store, url }, signal);
-}
-
-async function checkGateway({ gateway, state }: Config, signal: AbortSignal): Promise<Check> {
-  try {
-    const client = new OpenClawGateway(gateway, {
-      loadDevice: () => Device.load(state.dir),
-      clock: systemClock,
-      log: silentLog,
-      onState: () => {},
-    });
-    const { version, scopes } = await client.connectOnce(
-      AbortSignal.any([signal, AbortSignal.timeout(GATEWAY_TIMEOUT_MS)]),
-    );
-    return passed("gateway", `OpenClaw ${version} at ${showUrl(gateway.url)} grants ${scopes.join(", ")}`);
-  } catch (error) {
-    const { kind, message, hint } = diagnose(error, gateway.url);
-    const exitCode = kind === "refused" || kind === "pairing" ? EXIT.credentials : EXIT.temporary;
-    return { name: "gateway", ok: false, detail: message, hint, exitCode };
-  }
 }
 
 interface WebhookCheckParts {

@@ -103,7 +103,8 @@ function unusable(values: Values): string[] {
   return problems;
 }
 
-function stateDir(values: Values, env: Environment, home: string): string {
+/** The state folder, absolute. */
+export function stateDir(values: Values, env: Environment, home: string): string {
   if (values.state.dir !== undefined) return resolve(expandHome(values.state.dir, home));
   const base = env["XDG_STATE_HOME"];
   return join(base && isAbsolute(base) ? base : join(home, ".local", "state"), "wa-relay");

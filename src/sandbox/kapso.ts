@@ -82,6 +82,8 @@ export class StandInKapso implements AsyncDisposable {
   readonly webhooks: StandInWebhook[] = [];
   /** Uploaded files, and people's. */
   readonly media = new StandInMedia(String(randomBytes(5).readUIntBE(0, 5)).padStart(13, "1"));
+  /** More numbers that the key can see. */
+  readonly others: Readonly<Record<string, unknown>>[] = [];
   /** Asked for every request. */
   fault: (request: StandInRequest) => Fault | undefined = () => undefined;
   onSent: (sent: SentText) => void = () => {};
@@ -200,18 +202,16 @@ export class StandInKapso implements AsyncDisposable {
         id: url.pathname.split("/")[7],
         body,
       });
-    if (url.pathname === number)
-      return {
-        status: 200,
-        body: {
-          data: {
-            phone_number_id: this.phoneNumberId,
-            display_phone_number: "+1 555-010-0000",
-            status: "CONNECTED",
-            inbound_processing_enabled: true,
-          },
-        },
-      };
+    const described = {
+      id: this.phoneNumberId,
+      phone_number_id: this.phoneNumberId,
+      display_phone_number: "+1 555-010-0000",
+      status: "CONNECTED",
+      inbound_processing_enabled: true,
+    };
+    if (url.pathname === number) return { status: 200, body: { data: described } };
+    if (url.pathname === "/platform/v1/whatsapp/phone_numbers")
+      return { status: 200, body: { data: [described, ...this.others] } };
     return { status: 404, body: { error: "Not found" } };
   }
 

@@ -15,6 +15,8 @@ export interface RunOptions {
   readonly stdin?: string | (Readable & { readonly isTTY?: boolean });
   readonly env?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
+  /** To see what is said while it runs. */
+  readonly stderr?: PassThrough;
 }
 
 export interface Ran {
@@ -51,8 +53,8 @@ export class World implements AsyncDisposable {
   }
 
   /** Runs one command line. No output may ever show the key. */
-  async run(args: readonly string[], { stdin = "", env, signal }: RunOptions = {}): Promise<Ran> {
-    const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+  async run(args: readonly string[], { stdin = "", env, signal, ...streams }: RunOptions = {}): Promise<Ran> {
+    const [stdout, stderr] = [new PassThrough(), streams.stderr ?? new PassThrough()];
     const [out, err] = [collect(stdout), collect(stderr)];
     const io = {
       env: {
