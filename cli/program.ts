@@ -32,6 +32,7 @@ export function createProgram(io: Io): Command {
   addPreflight(program, io);
   addOutbox(program, io);
   addWebhook(program, io);
+  addSkill(program, io);
   return program;
 }
 
@@ -133,6 +134,46 @@ function addWebhook(program: Command, io: Io): void {
     });
 }
 
+function addSkill(program: Command, io: Io): void {
+  const skill = program.command("skill").description("the skill that tells an agent how to use this program");
+  skill
+    .command("install")
+    .description("put it where OpenClaw looks for skills, or bring it up to date there")
+    .option("--dir <folder>", "another folder of skills (default: that of OpenClaw's state folder)", once)
+    .option("--force", "replace another skill of the same name")
+    .option("--json", "one JSON document on standard output")
+    .allowExcessArguments(false)
+    .addHelpText(
+      "after",
+      `
+Examples:
+  wa-cli skill install
+  wa-cli skill install --dir ~/.openclaw/workspace/skills`,
+    )
+    .action(async (options) => {
+      const { skillInstall } = await import("./commands/skill.ts");
+      skillInstall(io, options);
+    });
+  skill
+    .command("path")
+    .description("where the file is that came with this program")
+    .option("--json", "one JSON document on standard output")
+    .allowExcessArguments(false)
+    .action(async (options) => {
+      const { skillPath } = await import("./commands/skill.ts");
+      skillPath(io, options);
+    });
+  skill
+    .command("show")
+    .description("print it")
+    .option("--json", "one JSON document on standard output")
+    .allowExcessArguments(false)
+    .action(async (options) => {
+      const { skillShow } = await import("./commands/skill.ts");
+      skillShow(io, options);
+    });
+}
+
 function withCommon(command: Command): Command {
   return command
     .option("--config <file>", "configuration file")
@@ -148,7 +189,7 @@ export function refuseFlagAsValue(args: readonly string[]): void {
   for (const [index, arg] of args.entries()) {
     const value = args[index + 1];
     if (arg === "--") return;
-    if (/^--(to|text|config|timeout|limit|url)$/.test(arg) && value !== undefined && /^--\w/.test(value))
+    if (/^--(to|text|config|timeout|limit|url|dir)$/.test(arg) && value !== undefined && /^--\w/.test(value))
       throw new CommandError(EXIT.usage, `The value of ${arg} is missing: "${value}" looks like an option`, {
         hint: `if it is meant as the value, write ${arg}=${value}`,
       });
