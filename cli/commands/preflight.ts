@@ -3,6 +3,7 @@ import { requireAccount } from "../../src/config/account.ts";
 import { loadConfig, type Config } from "../../src/config/config.ts";
 import { RelayError } from "../../src/errors.ts";
 import { Device } from "../../src/gateway/device.ts";
+import { probeAgent } from "../../src/gateway/http.ts";
 import { OpenClawGateway } from "../../src/gateway/openclaw.ts";
 import { diagnose } from "../../src/gateway/diagnosis.ts";
 import { createFetch } from "../../src/http.ts";
@@ -84,6 +85,7 @@ async function* runChecks(config: Config, fix: boolean, signal: AbortSignal): As
 }
 
 async function checkGateway({ gateway, state }: Config, signal: AbortSignal): Promise<Check> {
+  if (gateway.type === "http") return checkAgent(gateway.url, signal);
   try {
     const client = new OpenClawGateway(gateway, {
       loadDevice: () => Device.load(state.dir),
@@ -100,6 +102,14 @@ async function checkGateway({ gateway, state }: Config, signal: AbortSignal): Pr
     const exitCode = kind === "refused" || kind === "pairing" ? EXIT.credentials : EXIT.temporary;
     return { name: "gateway", ok: false, detail: message, hint, exitCode };
   }
+}
+
+/** That somebody listens is all that can be known without a message. */
+async function checkAgent(url: string, signal: AbortSignal): Promise<Check> {
+  const problem = await probeAgent(url, signal);
+  if (problem === undefined) return passed("gateway", `An agent listens at ${showUrl(url)}`);
+  const hint = "start the agent, or set gateway.url (GATEWAY_URL) to where it takes messages";
+  return { name: "gateway", ok: false, detail: problem, hint, exitCode: EXIT.temporary };
 }
 
 interface WebhookCheckParts {

@@ -17,6 +17,8 @@ export interface Answer {
   /** Markdown; "" when it chose silence. */
   readonly text: string;
   readonly media: readonly MediaReference[];
+  /** The agent has the message, and will send what it has to say by itself. */
+  readonly isPassedOn?: true;
 }
 
 export interface Gateway {
@@ -38,7 +40,7 @@ export interface NewOutgoing {
 
 /** How a message ended, and what is to be sent for it. */
 export interface Settled {
-  readonly state: "answered" | "silent" | "failed" | "denied" | "limited" | "stale";
+  readonly state: "answered" | "silent" | "passed" | "failed" | "denied" | "limited" | "stale";
   readonly replies: readonly NewOutgoing[];
   /** The replies tell of a refusal, which the person hears at most once in this time. */
   readonly noticePeriodMs?: number;
@@ -199,7 +201,7 @@ export class Answerer {
         const file = await ready;
         const text = turnText(question, file);
         const images = imagesOf(question.content, file);
-        return this.#ask({ message: question, text, images, role, session, replayed });
+        return this.#ask({ message: question, text, ready: file, images, role, session, replayed });
       }
     }
   }
@@ -216,6 +218,7 @@ export class Answerer {
     try {
       const answer = await withDeadline(leftMs, this.#signal, (limit) => gateway.ask(turn, onWork, limit));
       log.debug({ wamid: maskWamid(message.wamid), durationMs: clock.now() - askedAt }, "agent answered");
+      if (answer.isPassedOn) return { state: "passed", replies: [] };
       const replies = await this.#replies(message, answer);
       return { state: replies.length > 0 ? "answered" : "silent", replies };
     } catch (error) {
