@@ -67,7 +67,11 @@ export async function startBridge(
   const { folder, outgoing, ...tools } = createMediaTools(base, connection, stack);
   const answerer = createAnswerer(base, answers, { gateway, deliverer, answerFrom, ...tools });
 
-  const served = bridge ? [createBridgeServer(base, bridge, { board, deliverer, folder, outgoing })] : [];
+  // To the very end: an agent that is heard out while we stop has something to send.
+  if (bridge) {
+    const server = createBridgeServer(base, bridge, { board, deliverer, folder, outgoing });
+    stack.use(server.serve(deliveries.abort.signal));
+  }
 
   const doubtful = await store.outbox.recover(CLAIMED_BY, clock.now());
   if (doubtful > 0) log.warn({ count: doubtful }, "sends of unknown outcome are looked up");
@@ -81,7 +85,7 @@ export async function startBridge(
       clock,
       log: log.child({ component: "bridge" }),
       sources,
-      tasks: [...tasks, ...served],
+      tasks,
       inbox: store.inbox,
       statuses: store.statuses,
       answerer,

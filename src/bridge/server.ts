@@ -2,7 +2,6 @@ import { basename } from "node:path";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import type { MediaFile } from "../pipeline/media.ts";
-import type { Task } from "../pipeline/bridge.ts";
 import type { Health } from "../source/health.ts";
 import { LIMITS, type Limits, type Listener, type WebAnswer, type WebRequest } from "../source/listener.ts";
 import { failure, isEqual, json, keyOf } from "./access.ts";
@@ -48,7 +47,7 @@ export function mediaPath({ path }: Pick<MediaFile, "path">, secret: string): st
 }
 
 /** Serves agents that speak HTTP: they send through it, and get the files of messages. */
-export class BridgeServer implements Task {
+export class BridgeServer {
   readonly #parts: BridgeServerParts;
   readonly #options: BridgeServerOptions;
   readonly #rate: Rate;
@@ -61,13 +60,9 @@ export class BridgeServer implements Task {
     this.#rate = new Rate(options.rateLimit, parts.clock);
   }
 
-  async run(signal: AbortSignal): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    if (signal.aborted) return;
-    using serving = this.#parts.listener.serve(BRIDGE_PATHS, (request) => this.#route(request, signal));
-    void serving;
-    signal.addEventListener("abort", () => resolve(), { once: true });
-    await promise;
+  /** From now on; whoever waits for what becomes of a message is answered at the latest when `signal` aborts. */
+  serve(signal: AbortSignal): Disposable {
+    return this.#parts.listener.serve(BRIDGE_PATHS, (request) => this.#route(request, signal));
   }
 
   async #route(request: WebRequest, signal: AbortSignal): Promise<WebAnswer> {

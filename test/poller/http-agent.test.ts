@@ -19,6 +19,25 @@ interface Setup {
 
 const TOKEN = "bridge-token-4711";
 
+const HOSTILE: readonly (readonly [string, unknown])[] = [
+  ["no JSON", "to=1&text=2"],
+  ["nothing", ""],
+  ["a list", []],
+  ["null", "null"],
+  ["deeply nested", "[".repeat(100_000)],
+  ["no recipient", { text: "x" }],
+  ["no text", { to: person(1) }],
+  ["an empty text", { to: person(1), text: "  \n" }],
+  ["a recipient that is an object", { to: { $ne: "" }, text: "x" }],
+  ["a group", { to: "120363040468224422@g.us", text: "x" }],
+  ["a national number", { to: "(555) 123-4567", text: "x" }],
+  ["two numbers", { to: `${person(1)},${person(2)}`, text: "x" }],
+  ["a line break in a number", { to: `${person(1)}\n${person(2)}`, text: "x" }],
+  ["a text of another type", { to: person(1), text: ["x"] }],
+  ["far too long a text", { to: person(1), text: "x".repeat(70_000) }],
+  ["a reply to a whole novel", { to: person(1), text: "x", replyTo: "w".repeat(10_000) }],
+];
+
 /** Kapso, an agent that speaks HTTP, and a daemon between them, not yet started. */
 async function setUp({ isUp = true, env = {} }: Setup = {}) {
   const stack = new AsyncDisposableStack();
@@ -235,19 +254,24 @@ describe.concurrent("wa-poller with an agent that speaks HTTP", { timeout: 90_00
     expect(agent.posts.map(({ body }) => body["messageId"])).toEqual([wamid, wamid]);
   });
 
-  test("SIGTERM while the agent works: it is heard out, and nothing is posted again", async () => {
+  test("P8: SIGTERM while the agent works: it is heard out, what it sends leaves, and nothing is posted again", async () => {
     await using world = await setUp();
-    const { kapso, agent, daemon } = world;
-    agent.answer = () => ({ delayMs: 2000 });
+    const { kapso, agent, daemon, post } = world;
+    agent.answer = () => ({ delayMs: 2500 });
     kapso.receive({ from: person(1), text: "wait" });
     daemon.start();
     await until("the message", () => agent.posts.length === 1);
 
-    expect(await daemon.stop("SIGTERM")).toBe(0);
+    const stopped = daemon.stop("SIGTERM");
+    await until("it stops", () => daemon.log.includes('"stopping"'));
+    const sent = await post("/send", { to: person(1), text: "done" });
+
+    expect(await stopped).toBe(0);
+    expect(sent).toMatchObject({ status: 200, answer: { status: "accepted" } });
+    expect(kapso.sent.map(({ text }) => text)).toEqual(["done"]);
     daemon.start();
     await until("polling", () => daemon.log.split("polling works").length === 3);
     await pause(500);
-
     expect(agent.posts).toHaveLength(1);
   });
 
@@ -384,31 +408,16 @@ describe.concurrent("what an agent sends", { timeout: 90_000 }, () => {
     expect(kapso.sent.map(({ text }) => text)).toEqual(["soon"]);
   });
 
-  test.each<readonly [string, unknown]>([
-    ["no JSON", "to=1&text=2"],
-    ["nothing", ""],
-    ["a list", []],
-    ["null", "null"],
-    ["deeply nested", "[".repeat(100_000)],
-    ["no recipient", { text: "x" }],
-    ["no text", { to: person(1) }],
-    ["an empty text", { to: person(1), text: "  \n" }],
-    ["a recipient that is an object", { to: { $ne: "" }, text: "x" }],
-    ["a group", { to: "120363040468224422@g.us", text: "x" }],
-    ["a national number", { to: "(555) 123-4567", text: "x" }],
-    ["two numbers", { to: `${person(1)},${person(2)}`, text: "x" }],
-    ["a line break in a number", { to: `${person(1)}\n${person(2)}`, text: "x" }],
-    ["a text of another type", { to: person(1), text: ["x"] }],
-    ["far too long a text", { to: person(1), text: "x".repeat(70_000) }],
-    ["a reply to a whole novel", { to: person(1), text: "x", replyTo: "w".repeat(10_000) }],
-  ])("%s is answered with 400 and sends nothing", async (_, body) => {
+  test("hostile bodies are answered with 400 and send nothing", async () => {
     await using world = await setUp();
     const { kapso, post, start } = world;
     await start();
 
-    const { status, answer } = await post("/send", body);
+    for (const [what, body] of HOSTILE) {
+      const { status, answer } = await post("/send", body);
+      expect([what, status, answer["success"]]).toEqual([what, 400, false]);
+    }
 
-    expect([status, answer["success"]]).toEqual([400, false]);
     expect(kapso.requests.filter(({ kind }) => kind === "send")).toEqual([]);
   });
 
