@@ -37,6 +37,7 @@ export function createProgram(io: Io): Command {
   addSeeing(program, io);
   addInit(program, io);
   addCompletions(program, io);
+  addSkill(program, io);
   return program;
 }
 
@@ -178,6 +179,46 @@ standard input. Secrets go into files of their own beside the configuration, all
     });
 }
 
+function addSkill(program: Command, io: Io): void {
+  const skill = program.command("skill").description("the skill that tells an agent how to use this program");
+  skill
+    .command("install")
+    .description("put it where OpenClaw looks for skills, or bring it up to date there")
+    .option("--dir <folder>", "another folder of skills (default: that of OpenClaw's state folder)", once)
+    .option("--force", "replace another skill of the same name")
+    .option("--json", "one JSON document on standard output")
+    .allowExcessArguments(false)
+    .addHelpText(
+      "after",
+      `
+Examples:
+  wa-cli skill install
+  wa-cli skill install --dir ~/.openclaw/workspace/skills`,
+    )
+    .action(async (options) => {
+      const { skillInstall } = await import("./commands/skill.ts");
+      skillInstall(io, options);
+    });
+  skill
+    .command("path")
+    .description("where the file is that came with this program")
+    .option("--json", "one JSON document on standard output")
+    .allowExcessArguments(false)
+    .action(async (options) => {
+      const { skillPath } = await import("./commands/skill.ts");
+      skillPath(io, options);
+    });
+  skill
+    .command("show")
+    .description("print it")
+    .option("--json", "one JSON document on standard output")
+    .allowExcessArguments(false)
+    .action(async (options) => {
+      const { skillShow } = await import("./commands/skill.ts");
+      skillShow(io, options);
+    });
+}
+
 function addCompletions(program: Command, io: Io): void {
   program
     .command("completions")
@@ -214,7 +255,7 @@ export function refuseFlagAsValue(args: readonly string[]): void {
     const value = args[index + 1];
     if (arg === "--") return;
     if (
-      /^--(to|text|config|timeout|limit|url|with|search|since|out|lines|level)$/.test(arg) &&
+      /^--(to|text|config|timeout|limit|url|with|search|since|out|lines|level|dir)$/.test(arg) &&
       value !== undefined &&
       /^--\w/.test(value)
     )

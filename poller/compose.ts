@@ -1,10 +1,13 @@
 import type { Clock } from "../src/clock.ts";
 import { requireAccount } from "../src/config/account.ts";
 import { type Config } from "../src/config/config.ts";
+import type { Content } from "../src/content.ts";
+import { startsTurn } from "../src/content-text.ts";
 import { StateError } from "../src/errors.ts";
 import { Device } from "../src/gateway/device.ts";
 import { OpenClawGateway } from "../src/gateway/openclaw.ts";
-import { createFetch } from "../src/http.ts";
+import { HttpGateway } from "../src/gateway/http.ts";
+import { createFetch, type Fetch } from "../src/http.ts";
 import { Answerer, type AnswerParts } from "../src/pipeline/answer.ts";
 import { runBridge, type Draining } from "../src/pipeline/bridge.ts";
 import { Deliverer } from "../src/pipeline/deliver.ts";
@@ -18,6 +21,7 @@ import { CloudApi } from "../src/whatsapp/client.ts";
 import { ApiConnection } from "../src/whatsapp/connection.ts";
 import { toMessages } from "../src/whatsapp/messages.ts";
 import type { Base, Surroundings } from "./base.ts";
+import { createBridgeServer, openBridge, type OpenBridge } from "./bridge.ts";
 import { HealthBoard } from "./health.ts";
 import { createMediaTools } from "./media.ts";
 import { createWaysIn } from "./ways-in.ts";
@@ -42,7 +46,9 @@ export async function startBridge(
   await using stack = new AsyncDisposableStack();
   // The lock comes first: only its holder may repair the file.
   stack.use(await lock(config.state.dir, clock, signal));
-  const store = stack.use(Store.open(config.state.dir, { ownsLock: true }));
+  const store = stack.use(
+    Store.open(config.state.dir, { ownsLock: true, startsTurn: turnsFor(config.gateway.type) }),
+  );
   const fetch = stack.use(createFetch());
   const connection = new ApiConnection(account, { fetch, clock });
   const api = new CloudApi(connection);
@@ -52,13 +58,20 @@ export async function startBridge(
   // What the last start said of parts that this one does not have.
   await store.facts.forget(PART_NAMES);
   const board = new HealthBoard(store, surroundings);
+  const bridge = await openBridge(base, stack);
   const { sources, tasks } = await createWaysIn({ ...base, connection, board, answerFrom }, stack);
-  const gateway = createGateway(base, board);
+  const gateway = createGateway(base, { fetch, board, bridge });
   const deliveries = createDraining(config.delivery.maxParallel * SENDS_PER_ANSWER);
   const deliverer = createDeliverer(base, deliveries);
   const answers = createDraining(config.delivery.maxParallel);
-  const { folder, ...tools } = createMediaTools(base, connection, stack);
+  const { folder, outgoing, ...tools } = createMediaTools(base, connection, stack);
   const answerer = createAnswerer(base, answers, { gateway, deliverer, answerFrom, ...tools });
+
+  // To the very end: an agent that is heard out while we stop has something to send.
+  if (bridge) {
+    const server = createBridgeServer(base, bridge, { board, deliverer, folder, outgoing });
+    stack.use(server.serve(deliveries.abort.signal));
+  }
 
   const doubtful = await store.outbox.recover(CLAIMED_BY, clock.now());
   if (doubtful > 0) log.warn({ count: doubtful }, "sends of unknown outcome are looked up");
@@ -90,12 +103,30 @@ function createDraining(maxParallel: number): Draining {
   return { lanes: new Lanes(maxParallel), abort: new AbortController() };
 }
 
-function createGateway({ config, clock, log }: Base, board: HealthBoard): OpenClawGateway {
+/** Agents that speak HTTP hear of a reaction at once: it may be the answer to a question of theirs. */
+function turnsFor(type: Config["gateway"]["type"]) {
+  return type === "http"
+    ? (content: Content) => content.type === "reaction" || startsTurn(content)
+    : startsTurn;
+}
+
+function createGateway(
+  { config, clock, log: parent }: Base,
+  {
+    fetch,
+    board,
+    bridge,
+  }: { readonly fetch: Fetch; readonly board: HealthBoard; readonly bridge: OpenBridge | undefined },
+): HttpGateway | OpenClawGateway {
+  const log = parent.child({ component: "gateway" });
+  const onState = board.add("gateway");
+  if (config.gateway.type === "http" && bridge)
+    return new HttpGateway(config.gateway, { fetch, linkTo: bridge.linkTo, clock, log, onState });
   return new OpenClawGateway(config.gateway, {
     loadDevice: () => Device.load(config.state.dir),
     clock,
-    log: log.child({ component: "gateway" }),
-    onState: board.add("gateway"),
+    log,
+    onState,
   });
 }
 

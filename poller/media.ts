@@ -3,7 +3,7 @@ import { Downloader } from "../src/media/download.ts";
 import { CloudMediaFetcher } from "../src/media/fetcher.ts";
 import { MediaFolder } from "../src/media/folder.ts";
 import { MEDIA_HOSTS } from "../src/media/hosts.ts";
-import { createPreparer } from "../src/media/outgoing.ts";
+import { createPreparer, type OutgoingParts } from "../src/media/outgoing.ts";
 import type { MediaFetcher, MediaPreparer, Transcriber } from "../src/pipeline/media.ts";
 import { createTranscriber } from "../src/transcribe/transcriber.ts";
 import { isLoopback } from "../src/url.ts";
@@ -17,6 +17,8 @@ export interface MediaTools {
   readonly media: MediaFetcher;
   readonly transcriber: Transcriber | undefined;
   readonly preparer: MediaPreparer;
+  /** What a preparer is made of. */
+  readonly outgoing: OutgoingParts;
   /** Holds them all. */
   readonly folder: MediaFolder;
 }
@@ -57,19 +59,19 @@ export function createMediaTools(
       headersWhenRefused: (url) => (KAPSO_FILES.has(url.host) ? connection.authorization : {}),
     },
   );
-  const preparer = createPreparer({
+  const outgoing = {
     roots: media.sendFrom,
     closed: state.dir,
     folder,
     downloader: stack.use(new Downloader({ hosts: "any", allowPrivate: [] })),
     clock,
     log,
-  });
+  };
   const transcriber = createTranscriber(transcribe, {
     fetch: stack.use(createFetch()),
     clock,
     log: parent.child({ component: "transcribe" }),
     env: process.env,
   });
-  return { media: fetcher, transcriber, preparer, folder };
+  return { media: fetcher, transcriber, preparer: createPreparer(outgoing), outgoing, folder };
 }

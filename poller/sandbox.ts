@@ -43,7 +43,9 @@ export async function runSandbox(
       },
       delivery: { ...config.delivery, mode: "polling", pollIntervalMs: POLL_MS },
       webhook: { ...config.webhook, listen: undefined },
-      gateway: echo ? { ...config.gateway, url: echo.url, token: undefined } : config.gateway,
+      gateway: echo
+        ? { ...config.gateway, type: "openclaw", url: echo.url, token: undefined }
+        : config.gateway,
       security: { ...config.security, open: true, rateLimit: Number.MAX_SAFE_INTEGER },
       state: { ...config.state, dir: folder },
     },

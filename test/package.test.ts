@@ -41,6 +41,16 @@ describe("the packed program", () => {
     expect(failure).toMatchObject({ code: 3, stderr: expect.stringContaining("set KAPSO_API_KEY") });
   });
 
+  test("wa-cli finds the skill that came along, and installs it", async () => {
+    const skills = join(folder, "skills");
+
+    const { stdout } = await run(program("wa-cli"), ["skill", "path"], { env });
+    await run(program("wa-cli"), ["skill", "install", "--dir", skills], { env });
+
+    expect(stdout.trim()).toMatch(/node_modules\/wa-relay\/skills\/whatsapp\/SKILL\.md$/);
+    expect(readFileSync(join(skills, "whatsapp", "SKILL.md"))).toEqual(readFileSync(stdout.trim()));
+  });
+
   test("it carries the licences of what is bundled", () => {
     const texts = readFileSync(join(folder, "prefix/lib/node_modules/wa-relay/dist/licences.txt"), "utf8");
 

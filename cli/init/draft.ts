@@ -111,7 +111,7 @@ export class Draft {
     const url = this.text("gateway.url");
     const token = this.text("gateway.token");
     const gateway = { ...this.#values.gateway, url, token };
-    return readGateway({ ...this.#values, gateway }, this.#env, this.#home);
+    return readGateway({ ...this.#values, gateway }, this.#env, this.#home, []);
   }
 
   get stateDir(): string {

@@ -2,6 +2,7 @@ import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import { ConfigError } from "../errors.ts";
 import { chooseProvider, readAccount, type Account, type Provider } from "./account.ts";
+import { readBridge, type BridgeConfig } from "./bridge.ts";
 import { readGateway, type GatewayConfig } from "./gateway.ts";
 import { readMedia, type MediaConfig } from "./media.ts";
 import { expandHome, findConfigFile, readValues, type Environment } from "./read.ts";
@@ -30,6 +31,7 @@ export interface Config {
   readonly webhook: WebhookConfig;
   readonly tailscale: { readonly bin: string | undefined; readonly port: number };
   readonly gateway: GatewayConfig;
+  readonly bridge: BridgeConfig;
   readonly security: SecurityConfig;
   readonly send: { readonly settleMs: number };
   readonly media: MediaConfig;
@@ -73,7 +75,8 @@ export function loadConfig({ env, file }: ConfigInput): Config {
     },
     webhook: readWebhook(values, provider, problems),
     tailscale: { bin: values.tailscale.bin, port: values.tailscale.port },
-    gateway: readGateway(values, env, home),
+    gateway: readGateway(values, env, home, problems),
+    bridge: readBridge(values, problems),
     security: readSecurity(values, problems),
     send: { settleMs: values.send.settle },
     media: readMedia(values, dir, home, problems),
@@ -87,8 +90,8 @@ export function loadConfig({ env, file }: ConfigInput): Config {
 
 function unsupported(values: Values): string[] {
   const problems: string[] = [];
-  if (values.gateway.type !== "openclaw")
-    problems.push(`gateway.type = "${values.gateway.type}" is not supported yet: use "openclaw"`);
+  if (values.gateway.type === "zeroclaw")
+    problems.push('gateway.type = "zeroclaw" is not supported yet: use "openclaw" or "http"');
   return problems;
 }
 

@@ -6,6 +6,8 @@ import type { Values } from "./settings.ts";
 const DEFAULT_GATEWAY_URL = "ws://127.0.0.1:18789";
 
 export interface GatewayConfig {
+  /** OpenClaw's WebSocket, or plain posts to whatever listens at `url`. */
+  readonly type: "openclaw" | "http";
   /** False when nothing names a gateway, so that the usual place on this machine is tried. */
   readonly isNamed: boolean;
   readonly url: string;
@@ -16,15 +18,35 @@ export interface GatewayConfig {
   readonly turnTimeoutMs: number;
 }
 
-export function readGateway(values: Values, env: Environment, home: string): GatewayConfig {
+export function readGateway(
+  values: Values,
+  env: Environment,
+  home: string,
+  problems: string[],
+): GatewayConfig {
   const { gateway } = values;
+  const isHttp = gateway.type === "http";
+  const name = "gateway.url (OPENCLAW_GATEWAY_URL, GATEWAY_URL)";
+  if (isHttp && gateway.url === undefined && !problems.some((problem) => problem.includes("gateway.url")))
+    problems.push(`${name} is missing: gateway.type = "http" needs the address that messages are posted to`);
+  else if (gateway.url !== undefined && isHttp !== gateway.url.startsWith("http"))
+    problems.push(
+      isHttp
+        ? `${name}: must be an http URL such as "http://127.0.0.1:8080/api/whatsapp/webhook" with gateway.type = "http"`
+        : `${name}: must be a WebSocket URL such as "${DEFAULT_GATEWAY_URL}"; for an http URL set gateway.type = "http"`,
+    );
   return {
-    ...findGateway(values, env, home),
+    type: isHttp ? "http" : "openclaw",
+    ...(isHttp ? namedGateway(values) : findGateway(values, env, home)),
     sessionKey: gateway.session_key,
     scopes: gateway.scopes,
     errorMessage: gateway.error_message,
     turnTimeoutMs: gateway.turn_timeout,
   };
+}
+
+function namedGateway({ gateway: { url, token } }: Values) {
+  return { isNamed: true, url: url ?? DEFAULT_GATEWAY_URL, token };
 }
 
 function findGateway({ gateway }: Values, env: Environment, home: string) {

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { BRIDGE } from "./bridge-settings.ts";
 import { duration, secret, secretLine, setting, size, type Setting, type ValueOf } from "./setting.ts";
 import { TRANSCRIBE } from "./transcribe-settings.ts";
 
@@ -135,18 +136,24 @@ export const SETTINGS = {
   },
   gateway: {
     type: setting(
-      z.enum(["openclaw", "zeroclaw"]).default("openclaw"),
+      z.enum(["openclaw", "http", "zeroclaw"]).default("openclaw"),
       "GATEWAY_TYPE",
-      "kind of agent gateway",
+      "kind of agent: an OpenClaw gateway, or any program that takes messages by HTTP",
     ),
     url: setting(
       z
-        .url({ protocol: /^wss?$/, error: 'must be a WebSocket URL such as "ws://127.0.0.1:18789"' })
+        .url({
+          protocol: /^(wss?|https?)$/,
+          error: 'must be a URL such as "ws://127.0.0.1:18789", or for gateway.type = "http" an http URL',
+        })
         .optional(),
       ["OPENCLAW_GATEWAY_URL", "GATEWAY_URL"],
-      "WebSocket URL of the gateway",
+      "WebSocket URL of the gateway; for http, where messages are posted to",
     ),
-    token: secret(["OPENCLAW_TOKEN", "GATEWAY_TOKEN"], "shared token of the gateway"),
+    token: secret(
+      ["OPENCLAW_TOKEN", "GATEWAY_TOKEN"],
+      "shared token of the gateway; for http, the X-Webhook-Secret",
+    ),
     session_key: setting(
       z.string().min(1).max(200).default("main"),
       "OPENCLAW_SESSION_KEY",
@@ -170,6 +177,7 @@ export const SETTINGS = {
       "the agent may work this long on one message",
     ),
   },
+  bridge: BRIDGE,
   security: {
     mode: setting(z.enum(["allowlist", "open"]).default("allowlist"), "KAPSO_SECURITY_MODE", "who may write"),
     roles: setting(

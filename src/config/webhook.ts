@@ -1,4 +1,5 @@
 import type { Provider } from "./account.ts";
+import { parseAddress } from "./address.ts";
 import type { Values } from "./settings.ts";
 
 const DEFAULT_ADDRESS = "127.0.0.1:18790";
@@ -50,17 +51,6 @@ export function readWebhook(
     oldSecrets: others.filter((secret) => secret !== undefined),
     verifyTokens: [webhook.verify_token, meta.verify_token].filter((token) => token !== undefined),
   };
-}
-
-/** `":18790"` means every interface, as it did for the Go bridge. */
-function parseAddress(
-  text: string,
-): { readonly host: string | undefined; readonly port: number } | undefined {
-  const match = /^(?:\[(?<v6>[^\]]+)\]|(?<name>[^:]*)):(?<port>\d{1,5})$/.exec(text)?.groups;
-  const { v6, name = "", port } = match ?? {};
-  const host = v6 ?? name;
-  if (port === undefined || Number(port) > 65_535) return undefined;
-  return { host: host === "" ? undefined : host, port: Number(port) };
 }
 
 /** A bare domain gets the path at which we listen. */

@@ -39,6 +39,8 @@ export interface OutgoingParts {
 
 export interface OutgoingOptions extends Wish {
   readonly caption?: string;
+  /** How the person is to see it, in place of its own name. */
+  readonly filename?: string | undefined;
 }
 
 export type Outgoing =
@@ -77,11 +79,11 @@ const NO_ROOM = "there is no room for more files at the moment";
 
 /**
  * Makes what an agent wants to send ours: `reference` is a path or an address as it wrote it, which may be what somebody
- * else talked it into. Rejects only when `signal` aborts.
+ * else talked it into, or the bytes. Rejects only when `signal` aborts.
  */
 export async function prepareOutgoing(
-  reference: string,
-  { caption = "", ...wish }: OutgoingOptions,
+  reference: string | { readonly bytes: Uint8Array },
+  { caption = "", filename: wanted, ...wish }: OutgoingOptions,
   parts: OutgoingParts,
   signal: AbortSignal,
 ): Promise<Outgoing> {
@@ -90,7 +92,8 @@ export async function prepareOutgoing(
     if (!(await parts.folder.hasRoom(parts.clock.now()))) return refuse(NO_ROOM);
     const brought = await bring(reference, parts, signal);
     if (brought.kind === "refused") return brought;
-    const { file, filename } = await showable(brought, parts, signal);
+    const named = wanted === undefined ? brought : { ...brought, filename: nameOf(wanted, brought.file) };
+    const { file, filename } = await showable(named, parts, signal);
     const decision = decideKind(await candidate(file, filename), wish);
     if (decision.kind === "refused") {
       await rm(file.path, { force: true });
@@ -127,10 +130,14 @@ export function createPreparer(parts: OutgoingParts): MediaPreparer {
 }
 
 async function bring(
-  reference: string,
+  reference: string | { readonly bytes: Uint8Array },
   parts: OutgoingParts,
   signal: AbortSignal,
 ): Promise<Brought | Refused> {
+  if (typeof reference !== "string") {
+    const file = await store([reference.bytes], parts.folder, signal);
+    return file ? { kind: "file", file, filename: nameOf("file", file) } : refuse(tooLarge());
+  }
   if (/^https?:\/\//i.test(reference)) return download(reference, parts, signal);
   const path = readPath(reference);
   return path === undefined ? refuse(NO_ADDRESS) : copy(path, parts, signal);

@@ -19,6 +19,8 @@ export interface Answer {
   /** Markdown; "" when it chose silence. */
   readonly text: string;
   readonly media: readonly MediaReference[];
+  /** The agent has the message, and will send what it has to say by itself. */
+  readonly isPassedOn?: true;
 }
 
 export interface Gateway {
@@ -31,7 +33,7 @@ export interface Gateway {
 
 /** How a message ended, and what is to be sent for it. */
 export interface Settled {
-  readonly state: "answered" | "silent" | "failed" | "denied" | "limited" | "stale";
+  readonly state: "answered" | "silent" | "passed" | "failed" | "denied" | "limited" | "stale";
   readonly replies: readonly NewOutgoing[];
   /** The replies tell of a refusal, which the person hears at most once in this time. */
   readonly noticePeriodMs?: number;
@@ -185,7 +187,7 @@ export class Answerer {
         const text = turnText(question, file);
         const images = imagesOf(question.content, file);
         const hops = { judgedAt, role, ...describeReady(file) };
-        return this.#ask({ message: question, text, images, role, session, replayed }, hops);
+        return this.#ask({ message: question, text, ready: file, images, role, session, replayed }, hops);
       }
     }
   }
@@ -207,6 +209,7 @@ export class Answerer {
       const answer = await withDeadline(leftMs, this.#signal, (limit) => gateway.ask(turn, onWork, limit));
       log.debug({ wamid: maskWamid(message.wamid), durationMs: clock.now() - askedAt }, "agent answered");
       hops = { ...hops, answeredAt: clock.now() };
+      if (answer.isPassedOn) return { state: "passed", replies: [], hops };
       const replies = await this.#replies(message, answer);
       return { state: replies.length > 0 ? "answered" : "silent", replies, hops };
     } catch (error) {

@@ -41,6 +41,8 @@ export interface Turn {
   readonly message: Question;
   /** What the agent reads. */
   readonly text: string;
+  /** The message's file, for gateways that pass it on by themselves. */
+  readonly ready?: Ready | undefined;
   /** Files that the agent may see at once, if its gateway takes them. */
   readonly images: readonly MediaFile[];
   readonly role: string;
@@ -56,13 +58,17 @@ const OURS =
 
 /** What the agent reads: first what it needs to understand the message, in brackets, then the message. */
 export function turnText(question: Question, ready: Ready | undefined): string {
+  return [...contextOf(question), ...describeBody(question.content, ready)].join("\n");
+}
+
+/** What is needed to understand a message, a line each. */
+export function contextOf(question: Question): readonly string[] {
   return [
     ...question.notes.map(describeNote),
     ...describeReferral(question),
     ...(question.forwarded === true ? ["[forwarded]"] : []),
     ...(question.quoted === undefined ? [] : [`[in reply to ${describeQuoted(question.quoted)}]`]),
-    ...describeBody(question.content, ready),
-  ].join("\n");
+  ];
 }
 
 export function imagesOf(content: Content, ready: Ready | undefined): readonly MediaFile[] {
@@ -90,7 +96,7 @@ function describeVoice(fetched: Fetched, transcript: Transcript | undefined): st
 }
 
 /** Lines that look like ours get an invisible space in front: what the bridge tells is not for others to write. */
-function asTheirs(text: string): string {
+export function asTheirs(text: string): string {
   return text
     .split(/(?<=[\n\v\f\r\u0085\u2028\u2029])/)
     .map((line) => (OURS.test(asSeen(line)) ? ZERO_WIDTH_SPACE + line : line))

@@ -1,6 +1,8 @@
 import { once } from "node:events";
+import { createReadStream } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
+import { pipeline } from "node:stream";
 import { describeError, isCode, StateError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Headers } from "../whatsapp/signature.ts";
@@ -23,9 +25,23 @@ export interface WebRequest {
 
 export interface WebAnswer {
   readonly status: number;
-  readonly type?: "text/plain" | "application/json";
+  readonly type?: string;
   readonly body?: string;
+  /** A file in place of a body. */
+  readonly file?: { readonly path: string; readonly bytes: number };
   readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** A request before its body is read. */
+export type RequestHead = Omit<WebRequest, "body">;
+
+export interface ListenerOptions {
+  readonly log: Log;
+  readonly limits?: Limits;
+  /** Refuses a request by its head, before anything of its body is kept. */
+  readonly admit?: (head: RequestHead) => WebAnswer | undefined;
+  /** The setting that the address comes from. */
+  readonly setting?: string;
 }
 
 export type Handler = (request: WebRequest) => Promise<WebAnswer>;
@@ -56,6 +72,7 @@ const MAX_PIECES = 512;
 const MAX_CRUMBS = 1000;
 const CRUMB_BYTES = 64;
 const CLOSE_MS = 1000;
+const TOO_LONG: WebAnswer = { status: 413, body: "Too long" };
 const NOT_READY: WebAnswer = { status: 503, body: "Not ready", headers: { "Retry-After": "5" } };
 
 /**
@@ -66,6 +83,7 @@ export class Listener implements AsyncDisposable {
   readonly #server: Server;
   readonly #limits: Limits;
   readonly #log: Log;
+  readonly #admit: ListenerOptions["admit"];
   /** Connections from which bytes are still to come, the one that waits longest first. */
   readonly #waiting = new Set<Socket>();
   /** Bytes of the requests of a connection that are in our hands. */
@@ -74,9 +92,10 @@ export class Listener implements AsyncDisposable {
   #connections = 0;
   readonly #handlers = new Map<string, Handler>();
 
-  private constructor(limits: Limits, log: Log) {
+  private constructor({ log, limits = LIMITS, admit }: ListenerOptions) {
     this.#limits = limits;
     this.#log = log;
+    this.#admit = admit;
     this.#server = createServer(
       {
         headersTimeout: limits.headersTimeoutMs,
@@ -98,9 +117,9 @@ export class Listener implements AsyncDisposable {
   /** @throws StateError when the address can not be listened on */
   static async open(
     { host, port }: Address,
-    { log, limits = LIMITS }: { readonly log: Log; readonly limits?: Limits },
+    { setting = "webhook.addr (KAPSO_WEBHOOK_ADDR)", ...options }: ListenerOptions,
   ): Promise<Listener> {
-    const listener = new Listener(limits, log);
+    const listener = new Listener(options);
     try {
       listener.#server.listen(port, host);
       await once(listener.#server, "listening");
@@ -108,11 +127,11 @@ export class Listener implements AsyncDisposable {
       throw new StateError(`Cannot listen on ${host ?? "*"}:${port}: ${describeError(cause)}`, {
         cause,
         hint: isCode(cause, "EADDRINUSE")
-          ? "give webhook.addr (KAPSO_WEBHOOK_ADDR) a free port, or stop the program that has this one"
-          : "give webhook.addr (KAPSO_WEBHOOK_ADDR) an address of this machine and a port that you may use",
+          ? `give ${setting} a free port, or stop the program that has this one`
+          : `give ${setting} an address of this machine and a port that you may use`,
       });
     }
-    listener.#server.on("error", (error) => log.error({ err: error }, "connection not accepted"));
+    listener.#server.on("error", (error) => options.log.error({ err: error }, "connection not accepted"));
     return listener;
   }
 
@@ -126,7 +145,10 @@ export class Listener implements AsyncDisposable {
     for (const path of paths) this.#handlers.set(path, async () => NOT_READY);
   }
 
-  /** Who answers at these paths from now on; once it is disposed, callers are asked to come again. */
+  /**
+   * Who answers at these paths from now on; once it is disposed, callers are asked to come again. `/x/*` is every path
+   * below `/x`.
+   */
   serve(paths: readonly string[], handler: Handler): Disposable {
     const put = (each: Handler) => paths.forEach((path) => this.#handlers.set(path, each));
     put(handler);
@@ -158,10 +180,13 @@ export class Listener implements AsyncDisposable {
     // It waits anew: whoever began an hour ago is no suspect.
     this.#waiting.delete(socket);
     this.#waiting.add(socket);
+    const head = headOf(request);
+    const refusal = this.#admit?.(head);
+    if (refusal) return refuse(request, response, refusal);
     const body = await this.#read(request);
-    if (body === undefined) return refuse(request, response);
+    if (body === undefined) return refuse(request, response, TOO_LONG);
     this.#waiting.delete(socket);
-    const answer = await this.#answer(received(request, body)).catch((error: unknown): WebAnswer => {
+    const answer = await this.#answer({ ...head, body }).catch((error: unknown): WebAnswer => {
       this.#log.error({ err: error }, "request not answered");
       return { status: 500 };
     });
@@ -171,12 +196,9 @@ export class Listener implements AsyncDisposable {
   }
 
   async #answer(request: WebRequest): Promise<WebAnswer> {
-    return (
-      this.#handlers.get(request.path.replace(/(?<=.)\/+$/, ""))?.(request) ?? {
-        status: 404,
-        body: "Not found",
-      }
-    );
+    const path = request.path.replace(/(?<=.)\/+$/, "");
+    const handler = this.#handlers.get(path) ?? this.#handlers.get(path.replace(/(?<=.)\/.*$/s, "/*"));
+    return handler?.(request) ?? { status: 404, body: "Not found" };
   }
 
   /** Undefined when there is more than is taken. Rejects when the connection ends before the body. */
@@ -248,28 +270,29 @@ class Pieces {
   }
 }
 
-function received({ method = "", url = "/", headers }: IncomingMessage, body: Buffer): WebRequest {
+function headOf({ method = "", url = "/", headers }: IncomingMessage): RequestHead {
   const [path = "/", query = ""] = url.split(/\?(.*)/s);
-  return { method, path, query: new URLSearchParams(query), headers, body };
+  return { method, path, query: new URLSearchParams(query), headers };
 }
 
 function write(
   response: ServerResponse,
-  { status, type = "text/plain", body = "", headers }: WebAnswer,
+  { status, type = "text/plain", body = "", file, headers }: WebAnswer,
 ): void {
-  response
-    .writeHead(status, {
-      "Content-Type": `${type}; charset=utf-8`,
-      "Content-Length": Buffer.byteLength(body),
-      "X-Content-Type-Options": "nosniff",
-      ...headers,
-    })
-    .end(body);
+  response.writeHead(status, {
+    "Content-Type": file ? type : `${type}; charset=utf-8`,
+    "Content-Length": file?.bytes ?? Buffer.byteLength(body),
+    "X-Content-Type-Options": "nosniff",
+    ...headers,
+  });
+  if (!file) return void response.end(body);
+  // A reader that goes away, or a file that does: the connection ends, and so both know.
+  pipeline(createReadStream(file.path), response, () => {});
 }
 
-/** Tells a sender of too much, keeps nothing of what still comes, and closes. */
-function refuse(request: IncomingMessage, response: ServerResponse): void {
+/** Tells a sender of too much or without a right, keeps nothing of what still comes, and closes. */
+function refuse(request: IncomingMessage, response: ServerResponse, answer: WebAnswer): void {
   request.removeAllListeners("data");
   request.resume();
-  write(response, { status: 413, body: "Too long", headers: { Connection: "close" } });
+  write(response, { ...answer, headers: { ...answer.headers, Connection: "close" } });
 }

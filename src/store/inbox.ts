@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { isMedia } from "../content.ts";
+import { isMedia, type Content } from "../content.ts";
 import { describeContent, startsTurn } from "../content-text.ts";
 import type { Identity, Inbound } from "../message.ts";
 import type { Inbox, Malformed, SourceName, Stored } from "../pipeline/receive.ts";
@@ -26,9 +26,11 @@ const SEEN_AGAIN: Readonly<Record<SourceName, string>> = {
 /** Everything that arrived and what became of it; one row for each (phone number id, wamid), whoever brings it. */
 export class SqliteInbox implements Inbox, Settlement {
   readonly #db: Database;
+  readonly #startsTurn: (content: Content) => boolean;
 
-  constructor(db: Database) {
+  constructor(db: Database, isTurn = startsTurn) {
     this.#db = db;
+    this.#startsTurn = isTurn;
   }
 
   async accept(messages: readonly Inbound[], source: SourceName, now: number): Promise<readonly Stored[]> {
@@ -86,7 +88,8 @@ export class SqliteInbox implements Inbox, Settlement {
         { seq, state, now, hops: hops === undefined ? null : JSON.stringify(hops) },
       );
       if (changed === 0) return 0;
-      if (state === "answered" || state === "silent" || state === "failed") this.#markTold(seq, now);
+      if (state === "answered" || state === "silent" || state === "failed" || state === "passed")
+        this.#markTold(seq, now);
       if (replies.length === 0) return 0;
       if (noticePeriodMs !== undefined && !this.#noteNotice(seq, now, noticePeriodMs)) return 0;
       const contact = String(
@@ -163,7 +166,8 @@ export class SqliteInbox implements Inbox, Settlement {
   #markTold(seq: number, now: number): void {
     this.#db.run(
       `UPDATE inbox SET state = 'told', settled_at = :now
-       WHERE state = 'context' AND seq < :seq AND contact = (SELECT contact FROM inbox WHERE seq = :seq)`,
+       WHERE state = 'context' AND seq < :seq
+         AND contact = (SELECT contact FROM inbox WHERE seq = :seq AND kind != 'reaction')`,
       { seq, now },
     );
   }
@@ -219,7 +223,7 @@ export class SqliteInbox implements Inbox, Settlement {
       this.#db.run(SEEN_AGAIN[source], { ...key, now });
       return [];
     }
-    const state = message.passive ?? (startsTurn(content) ? "pending" : "context");
+    const state = message.passive ?? (this.#startsTurn(content) ? "pending" : "context");
     // WhatsApp's own word on an account names nobody who wrote, and old or foreign conversations tell nothing new.
     const contact =
       message.passive === undefined

@@ -1,5 +1,6 @@
 import { existsSync, renameSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
+import type { Content } from "../content.ts";
 import { describeError, StateError } from "../errors.ts";
 import { Database } from "./database.ts";
 import { SqliteFacts } from "./facts.ts";
@@ -26,6 +27,13 @@ export interface SetAside {
   readonly lastWriteAt: number;
 }
 
+export interface StoreOptions {
+  /** Only the holder of the daemon's lock repairs: it moves a damaged file aside. */
+  readonly ownsLock?: boolean;
+  /** Which messages wait for an answer; without, those to which people expect one. */
+  readonly startsTurn?: ((content: Content) => boolean) | undefined;
+}
+
 /** Everything that must survive: one SQLite file in the state folder. */
 export class Store implements Disposable {
   readonly inbox: SqliteInbox;
@@ -36,10 +44,10 @@ export class Store implements Disposable {
   readonly setAside: SetAside | undefined;
   readonly #db: Database;
 
-  private constructor(db: Database, setAside?: SetAside) {
+  private constructor(db: Database, { startsTurn }: StoreOptions, setAside?: SetAside) {
     this.#db = db;
     this.setAside = setAside;
-    this.inbox = new SqliteInbox(db);
+    this.inbox = new SqliteInbox(db, startsTurn);
     this.outbox = new SqliteOutbox(db);
     this.statuses = new SqliteStatuses(db);
     this.facts = new SqliteFacts(db);
@@ -47,14 +55,15 @@ export class Store implements Disposable {
   }
 
   /**
-   * Opens the file that is there, or makes it. Only the holder of the daemon's lock repairs: it moves a damaged file aside.
+   * Opens the file that is there, or makes it.
    * @throws StateError
    */
-  static open(folder: string, { ownsLock = false }: { readonly ownsLock?: boolean } = {}): Store {
+  static open(folder: string, options: StoreOptions = {}): Store {
+    const { ownsLock = false } = options;
     prepareFolder(folder);
     const path = join(folder, "relay.db");
     try {
-      return new Store(openDatabase(path, ownsLock));
+      return new Store(openDatabase(path, ownsLock), options);
     } catch (error) {
       if (!isDamage(error)) throw asStateError(error, path);
       if (!ownsLock)
@@ -63,7 +72,7 @@ export class Store implements Disposable {
           hint: "start wa-poller: it moves the file aside and begins a new one",
         });
       const setAside = moveAside(path);
-      return new Store(openDatabase(path, true), setAside);
+      return new Store(openDatabase(path, true), options, setAside);
     }
   }
 

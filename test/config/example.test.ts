@@ -93,6 +93,9 @@ test("config.example.toml shows the defaults, except where it says so", () => {
     // These two have a default that depends on the machine.
     "gateway.url",
     "gateway.token",
+    "bridge.addr",
+    "bridge.token",
+    "bridge.url",
     "security.roles",
     "security.allowed_numbers",
     "transcribe.provider",
@@ -110,7 +113,7 @@ test("config.example.toml shows the defaults, except where it says so", () => {
 
 /** All but what was for the older bridge. */
 function shownSettings() {
-  const unused = new Set(["sessions_json", "type"]);
+  const unused = new Set(["sessions_json"]);
   return Object.entries<Record<string, Setting>>(SETTINGS)
     .flatMap(([section, keys]) => Object.entries(keys).map(([key, setting]) => ({ section, key, setting })))
     .filter(({ key }) => !unused.has(key));

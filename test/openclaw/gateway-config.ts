@@ -49,9 +49,9 @@ export async function prepareConfig(dir: string, options: ConfigOptions): Promis
 }
 
 /** Built from nothing, because OpenClaw obeys many variables and some of vitest's and npm's too. */
-export function environment(dir: string): NodeJS.ProcessEnv {
+export function environment(dir: string, bin?: string): NodeJS.ProcessEnv {
   return {
-    PATH: `${NODE_BIN_DIR}${delimiter}${process.env["PATH"] ?? ""}`,
+    PATH: [...(bin === undefined ? [] : [bin]), NODE_BIN_DIR, process.env["PATH"] ?? ""].join(delimiter),
     HOME: join(dir, "home"),
     TMPDIR: join(dir, "tmp"),
     TZ: "UTC",

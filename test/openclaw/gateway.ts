@@ -16,6 +16,8 @@ const DISPOSE_GRACE_MS = 5_000;
 export interface GatewayOptions extends ConfigOptions {
   /** State folder to create or to carry on with; without it a temporary one is used. */
   readonly dir?: string;
+  /** Folder of commands that comes first in the gateway's PATH. */
+  readonly bin?: string;
 }
 
 export interface CommandResult {
@@ -31,7 +33,13 @@ export async function startGateway(options: GatewayOptions): Promise<OpenClawGat
   }
   const dir = options.dir ?? (await mkdtemp(join(tmpdir(), "openclaw-")));
   const { port, token } = await prepareConfig(dir, options);
-  const gateway = new OpenClawGateway({ dir, port, token, isTemporary: !options.dir });
+  const gateway = new OpenClawGateway({
+    dir,
+    port,
+    token,
+    isTemporary: !options.dir,
+    bin: options.bin,
+  });
   try {
     await gateway.start();
   } catch (error) {
@@ -46,6 +54,7 @@ interface GatewayState {
   readonly port: number;
   readonly token: string;
   readonly isTemporary: boolean;
+  readonly bin: string | undefined;
 }
 
 /** One gateway with its state folder; the process in it can be stopped and started again. */
@@ -55,15 +64,17 @@ export class OpenClawGateway implements AsyncDisposable {
   readonly token: string;
   readonly url: string;
   readonly #isTemporary: boolean;
+  readonly #bin: string | undefined;
   #child: ChildProcess | undefined;
   readonly #killOnExit = (): void => killGroup(this.#child);
 
-  constructor({ dir, port, token, isTemporary }: GatewayState) {
+  constructor({ dir, port, token, isTemporary, bin }: GatewayState) {
     this.dir = dir;
     this.port = port;
     this.token = token;
     this.url = `ws://127.0.0.1:${port}`;
     this.#isTemporary = isTemporary;
+    this.#bin = bin;
   }
 
   async start(): Promise<void> {
@@ -71,7 +82,7 @@ export class OpenClawGateway implements AsyncDisposable {
     const log = openSync(logFile(this.dir), "a");
     this.#child = spawn(NODE_BIN, [OPENCLAW_SCRIPT, ...args], {
       cwd: this.dir,
-      env: environment(this.dir),
+      env: environment(this.dir, this.#bin),
       detached: true,
       stdio: ["ignore", log, log],
     });
@@ -103,7 +114,7 @@ export class OpenClawGateway implements AsyncDisposable {
   /** Runs the `openclaw` command line against this gateway's state. */
   async openclaw(...args: readonly string[]): Promise<CommandResult> {
     const { promise, resolve } = Promise.withResolvers<CommandResult>();
-    const options = { cwd: this.dir, env: environment(this.dir) };
+    const options = { cwd: this.dir, env: environment(this.dir, this.#bin) };
     const child = execFile(NODE_BIN, [OPENCLAW_SCRIPT, ...args], options, (_, stdout, stderr) => {
       resolve({ stdout, stderr, code: child.exitCode ?? 1 });
     });

@@ -26,6 +26,8 @@ export interface ModelRequest {
   readonly lastUser: string;
   readonly system: string;
   readonly images: number;
+  /** What the tools said since. */
+  readonly toolResults: readonly string[];
   readonly messages: readonly ModelMessage[];
 }
 
@@ -35,8 +37,9 @@ export interface Model extends AsyncDisposable {
 }
 
 interface Answer {
-  readonly kind: "text" | "error" | "hang";
+  readonly kind: "text" | "tool" | "error" | "hang";
   readonly delayMs: number;
+  /** For a tool, the command that it is to run. */
   readonly text: string;
   readonly status: number;
 }
@@ -44,7 +47,8 @@ interface Answer {
 /**
  * Starts an OpenAI-compatible model which answers `ECHO: <what the person wrote>`, unless that
  * text holds directives: `[[slow=MS]]`, `[[reply=TEXT]]` (`\n` is a line break, `<<x>>` is
- * `[[x]]`), `[[repeat=N TEXT]]`, `[[empty]]`, `[[error=STATUS]]`, `[[hang]]`.
+ * `[[x]]`), `[[repeat=N TEXT]]`, `[[empty]]`, `[[error=STATUS]]`, `[[hang]]`. `[[exec=COMMAND]]` has the tool `exec`
+ * run the command, and answers `TOOL: ` and what that said.
  */
 export async function startModel(): Promise<Model> {
   const requests: ModelRequest[] = [];
@@ -86,8 +90,8 @@ async function handle(
   if (answer.kind === "error") {
     const error = { message: `mock error ${answer.status}`, type: "mock_error", code: "mock" };
     sendJson(response, answer.status, { error });
-  } else if (chat.stream) sendStream(response, chat.model, answer.text);
-  else sendCompletion(response, chat.model, answer.text);
+  } else if (chat.stream) sendStream(response, chat.model, answer);
+  else sendCompletion(response, chat.model, answer);
 }
 
 function describe(messages: readonly ModelMessage[]): ModelRequest {
@@ -100,6 +104,10 @@ function describe(messages: readonly ModelMessage[]): ModelRequest {
       .map(contentText)
       .join("\n"),
     images: last ? countImages(last) : 0,
+    toolResults: messages
+      .slice(last ? messages.lastIndexOf(last) : 0)
+      .filter(({ role }) => role === "tool")
+      .map(contentText),
     messages,
   };
 }
@@ -137,13 +145,14 @@ function countImages({ content }: ModelMessage): number {
   return content.filter(({ type }) => type === "image_url").length;
 }
 
-function chooseAnswer({ lastUser, images }: ModelRequest): Answer {
+function chooseAnswer({ lastUser, images, toolResults }: ModelRequest): Answer {
   const echo = `ECHO: ${lastUser}${images > 0 ? ` (+${images} image)` : ""}`;
   let answer: Answer = { kind: "text", delayMs: 0, text: echo, status: 200 };
   for (const [, name, value = ""] of lastUser.matchAll(/\[\[([a-z]+)(?:=(.*?))?\]\]/gs)) {
     answer = { ...answer, ...obey(name, value) };
   }
-  return answer;
+  if (answer.kind !== "tool" || toolResults.length === 0) return answer;
+  return { ...answer, kind: "text", text: `TOOL: ${toolResults.join("\n")}` };
 }
 
 function obey(directive: string | undefined, value: string): Partial<Answer> {
@@ -164,6 +173,8 @@ function obey(directive: string | undefined, value: string): Partial<Answer> {
       return { kind: "error", status: Number(value) };
     case "hang":
       return { kind: "hang" };
+    case "exec":
+      return { kind: "tool", text: value };
     default:
       return {};
   }
@@ -175,13 +186,25 @@ function sendJson(response: ServerResponse, status: number, body: unknown): void
 
 const USAGE = { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 };
 
-function sendCompletion(response: ServerResponse, model: string, content: string): void {
-  const choice = { index: 0, message: { role: "assistant", content }, finish_reason: "stop" };
+function toolCall(command: string) {
+  const call = { name: "exec", arguments: JSON.stringify({ command }) };
+  return { index: 0, id: `call_${crypto.randomUUID()}`, type: "function", function: call };
+}
+
+function sendCompletion(response: ServerResponse, model: string, { kind, text: content }: Answer): void {
+  const choice =
+    kind === "tool"
+      ? {
+          index: 0,
+          message: { role: "assistant", content: null, tool_calls: [toolCall(content)] },
+          finish_reason: "tool_calls",
+        }
+      : { index: 0, message: { role: "assistant", content }, finish_reason: "stop" };
   const completion = { id: "chatcmpl-1", object: "chat.completion", created: 0, model };
   sendJson(response, 200, { ...completion, choices: [choice], usage: USAGE });
 }
 
-function sendStream(response: ServerResponse, model: string, content: string): void {
+function sendStream(response: ServerResponse, model: string, { kind, text: content }: Answer): void {
   const chunk = { id: "chatcmpl-1", object: "chat.completion.chunk", created: 0, model };
   const send = (fields: object): void => {
     response.write(`data: ${JSON.stringify({ ...chunk, ...fields })}\n\n`);
@@ -191,8 +214,9 @@ function sendStream(response: ServerResponse, model: string, content: string): v
   };
   response.writeHead(200, { "content-type": "text/event-stream" });
   sendDelta({ role: "assistant", content: "" });
-  for (const [piece] of content.matchAll(/.{1,400}/gsu)) sendDelta({ content: piece });
-  sendDelta({}, "stop");
+  if (kind === "tool") sendDelta({ tool_calls: [toolCall(content)] });
+  else for (const [piece] of content.matchAll(/.{1,400}/gsu)) sendDelta({ content: piece });
+  sendDelta({}, kind === "tool" ? "tool_calls" : "stop");
   send({ choices: [], usage: USAGE });
   response.end("data: [DONE]\n\n");
 }

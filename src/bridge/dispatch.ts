@@ -1,0 +1,147 @@
+import type { Clock } from "../clock.ts";
+import type { Log } from "../log.ts";
+import { contactId, maskContact, type Identity } from "../message.ts";
+import type { NewOutgoing } from "../pipeline/outbox.ts";
+import type { OutgoingMedia } from "../pipeline/media.ts";
+import type { WebAnswer } from "../source/listener.ts";
+import { failure, json } from "./access.ts";
+import type { FileOrder, TextOrder } from "./request.ts";
+
+/** A message in the outbox, as far as its sender is told. */
+export interface Row {
+  readonly id: number;
+  readonly contact: string;
+  readonly state: "queued" | "sending" | "doubt" | "accepted" | "dead";
+  readonly wamid: string | null;
+  readonly code: string | null;
+  readonly error: string | null;
+}
+
+export type PreparedFile =
+  | {
+      readonly kind: "file";
+      readonly media: OutgoingMedia;
+      readonly caption?: string | undefined;
+      /** What is too long for a caption. */
+      readonly text?: string | undefined;
+    }
+  | { readonly kind: "refused"; readonly reason: string };
+
+export interface DispatchParts {
+  readonly outbox: {
+    enqueue(messages: readonly NewOutgoing[], now: number): Promise<readonly number[]>;
+    get(id: number): Row | undefined;
+  };
+  /** Messages that have not left yet. */
+  readonly waiting: () => number;
+  /** Called when something was queued for a person. */
+  readonly wakeDelivery: (contact: string) => void;
+  /** A text as messages that WhatsApp takes, in order. */
+  readonly format: (text: string, isMarkdown: boolean) => Promise<readonly string[]>;
+  readonly prepare: (order: FileOrder, signal: AbortSignal) => Promise<PreparedFile>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** An agent waits for the id of its message; what takes longer goes on without it. */
+const WAIT_MS = 20_000;
+const STEP_MS = 50;
+/** More is not queued: somebody has to look why nothing leaves. */
+const MAX_WAITING = 10_000;
+
+/** Puts what agents send into the outbox, and tells them what became of it. */
+export class Dispatcher {
+  readonly #parts: DispatchParts;
+  /** Person → the order that is made ready now: what comes later for them stays behind it. */
+  readonly #last = new Map<string, Promise<unknown>>();
+
+  constructor(parts: DispatchParts) {
+    this.#parts = parts;
+  }
+
+  async sendText({ to, text, isMarkdown, quotes }: TextOrder, signal: AbortSignal): Promise<WebAnswer> {
+    return this.#send(to, signal, async () => {
+      const texts = await this.#parts.format(text, isMarkdown);
+      return texts.map((each, index) => ({ to, text: each, ...(index === 0 && quotes && { quotes }) }));
+    });
+  }
+
+  async sendFile(order: FileOrder, signal: AbortSignal): Promise<WebAnswer> {
+    const { to, caption, isMarkdown, quotes } = order;
+    return this.#send(to, signal, async () => {
+      const { format, prepare } = this.#parts;
+      const texts = caption === "" ? [] : await format(caption, isMarkdown);
+      const prepared = await prepare({ ...order, caption: texts.join("\n\n") }, signal);
+      if (prepared.kind === "refused") return `The file was not sent: ${prepared.reason}`;
+      const { media, caption: shown = "" } = prepared;
+      const rest = prepared.text === undefined ? [] : texts.map((text) => ({ to, text }));
+      return [{ to, text: shown, media, ...(quotes && { quotes }) }, ...rest];
+    });
+  }
+
+  /** `make` gives the messages, or why there are none. */
+  async #send(
+    to: Identity,
+    signal: AbortSignal,
+    make: () => Promise<readonly NewOutgoing[] | string>,
+  ): Promise<WebAnswer> {
+    const { outbox, waiting, clock, log, wakeDelivery } = this.#parts;
+    if (waiting() >= MAX_WAITING) {
+      const full = failure(503, `${MAX_WAITING} messages wait to be sent: see wa-cli outbox`);
+      return { ...full, headers: { "Retry-After": "60" } };
+    }
+    const ids = await this.#inTurn(contactId(to), async () => {
+      const made = await make();
+      return typeof made === "string" ? made : outbox.enqueue(made, clock.now());
+    });
+    if (typeof ids === "string") return failure(422, ids);
+    const rows = () => ids.flatMap((id) => outbox.get(id) ?? []);
+    const [first] = rows();
+    if (!first) return failure(400, "There is nothing to send: the text is empty");
+    log.debug({ outboxId: first.id, to: maskContact(first.contact), parts: ids.length }, "message queued");
+    wakeDelivery(first.contact);
+    const deadline = clock.now() + WAIT_MS;
+    while (!isOver(rows()) && clock.now() < deadline && !signal.aborted)
+      await clock.sleep(STEP_MS, signal).catch(() => {});
+    return answerFor(first.id, rows());
+  }
+
+  async #inTurn<T>(key: string, work: () => Promise<T>): Promise<T> {
+    const before = this.#last.get(key) ?? Promise.resolve();
+    const mine = before.then(work, work);
+    this.#last.set(key, mine);
+    try {
+      return await mine;
+    } finally {
+      if (this.#last.get(key) === mine) this.#last.delete(key);
+    }
+  }
+}
+
+/** Waiting longer would tell nothing more. */
+function isOver(rows: readonly Row[]): boolean {
+  const open = rows.find(({ state }) => state === "queued" || state === "sending" || state === "doubt");
+  return open === undefined || open.state === "doubt" || isBlocked(open);
+}
+
+function isBlocked({ state, code }: Row): boolean {
+  return state === "queued" && (code === "credentials" || code === "account");
+}
+
+/**
+ * Only what was refused is an error: an agent repeats a request that failed, and what is queued or of unknown outcome must
+ * not be sent twice.
+ */
+function answerFor(id: number, rows: readonly Row[]): WebAnswer {
+  const messageIds = rows.flatMap(({ wamid }) => wamid ?? []);
+  const report = { id, messageId: messageIds[0] ?? null, messageIds };
+  const dead = rows.find(({ state }) => state === "dead");
+  if (dead) {
+    const error = dead.error ?? "WhatsApp refused it";
+    return json(422, { success: false, ...report, status: "failed", code: dead.code, error });
+  }
+  const open = rows.find(({ state }) => state !== "accepted");
+  if (!open) return json(200, { success: true, ...report, status: "accepted" });
+  const status = open.state === "doubt" ? "unknown" : "queued";
+  return json(202, { success: true, ...report, status, ...(open.error !== null && { reason: open.error }) });
+}
