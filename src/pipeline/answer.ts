@@ -4,6 +4,7 @@ import { DeadlineError, withDeadline } from "../deadline.ts";
 import { describeError, GatewayError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { maskContact, maskWamid, type Identity } from "../message.ts";
+import type { RichContent } from "../outgoing.ts";
 import type { Guard, Verdict } from "./guard.ts";
 import type { Lanes } from "./lanes.ts";
 import type { MediaFetcher, MediaPreparer, MediaReference, OutgoingMedia, Transcriber } from "./media.ts";
@@ -32,6 +33,8 @@ export interface NewOutgoing {
   /** With a file, its caption. */
   readonly text: string;
   readonly media?: OutgoingMedia | undefined;
+  /** What is neither text nor file; `text` describes it then. */
+  readonly content?: RichContent | undefined;
   /** wamid of the message that it quotes. */
   readonly quotes?: string | undefined;
 }
