@@ -5,6 +5,7 @@ import { chooseProvider, readAccount, type Account, type Provider } from "./acco
 import { readGateway, type GatewayConfig } from "./gateway.ts";
 import { readMedia, type MediaConfig } from "./media.ts";
 import { expandHome, findConfigFile, readValues, type Environment } from "./read.ts";
+import { readSend, type SendConfig } from "./send.ts";
 import { readSecurity, type SecurityConfig } from "./security.ts";
 import type { Values } from "./settings.ts";
 import { readTranscribe, type TranscribeConfig } from "./transcribe.ts";
@@ -31,7 +32,7 @@ export interface Config {
   readonly tailscale: { readonly bin: string | undefined; readonly port: number };
   readonly gateway: GatewayConfig;
   readonly security: SecurityConfig;
-  readonly send: { readonly settleMs: number };
+  readonly send: SendConfig;
   readonly media: MediaConfig;
   /** Undefined when nothing is to be transcribed. */
   readonly transcribe: TranscribeConfig | undefined;
@@ -75,7 +76,7 @@ export function loadConfig({ env, file }: ConfigInput): Config {
     tailscale: { bin: values.tailscale.bin, port: values.tailscale.port },
     gateway: readGateway(values, env, home),
     security: readSecurity(values, problems),
-    send: { settleMs: values.send.settle },
+    send: readSend(values, problems),
     media: readMedia(values, dir, home, problems),
     transcribe: readTranscribe(values, home, problems),
     state: { dir, keepTextMs: values.state.keep_text },

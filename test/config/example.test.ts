@@ -95,6 +95,7 @@ test("config.example.toml shows the defaults, except where it says so", () => {
     "gateway.token",
     "security.roles",
     "security.allowed_numbers",
+    "send.own_number",
     "transcribe.provider",
     "transcribe.api_key",
     "transcribe.base_url",
