@@ -88,7 +88,9 @@ export async function prepareOutgoing(
     if (!(await parts.folder.hasRoom(parts.clock.now()))) return refuse(NO_ROOM);
     const brought = await bring(reference, parts, signal);
     if (brought.kind === "refused") return brought;
-    const { file, filename } = await showable(brought, parts, signal);
+    // What was asked for as it is must not become another picture.
+    const isKept = wish.asDocument === true || wish.asSticker === true;
+    const { file, filename } = isKept ? brought : await showable(brought, parts, signal);
     const decision = decideKind(await candidate(file, filename), wish);
     if (decision.kind === "refused") {
       await rm(file.path, { force: true });
