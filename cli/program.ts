@@ -1,8 +1,10 @@
 import { Argument, Command, InvalidArgumentError, Option } from "commander";
+import { parseDuration } from "../src/config/duration.ts";
 import { VERSION } from "../src/version.ts";
 import { CommandError, EXIT } from "./exit-code.ts";
 import type { Io } from "./io.ts";
 import { addSeeing } from "./seeing.ts";
+import { MEDIA_KINDS, WAITS } from "./send/options.ts";
 
 const EXAMPLES = `
 Examples:
@@ -14,6 +16,27 @@ Examples:
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 configuration, 4 credentials refused,
 5 not deliverable, 6 outcome unknown (do not repeat), 7 temporary (try again)`;
+
+const SEND_EXAMPLES = `
+Examples:
+  wa-cli send --to +15551234567 --text "On my way"
+  wa-cli send +15551234567 On my way
+  wa-cli send --to +15551234567 < report.md
+  wa-cli send --to +15551234567 --media photo.jpg --caption "The garden"
+  wa-cli send --to +15551234567 --media note.ogg --as voice
+  wa-cli send --to +15551234567 --location 48.2082,16.3738,Vienna
+  wa-cli send --to +15551234567 --contact ana.vcf
+  wa-cli send --to +15551234567 --react wamid.HBgL… 👍
+  wa-cli send --to +15551234567 --reply-to wamid.HBgL… --text "Yes"
+  wa-cli send --to +15551234567 --text "Shall I book it?" --buttons "Yes|No"
+  wa-cli send --to +15551234567 --text "Which day?" --list days.toml
+  wa-cli send --to +15551234567 --text "Your ticket" --link "Open=https://example.com/t/1"
+  wa-cli send --to +15551234567 --template order_ready --lang en_US --param name=Ana
+  wa-cli send --to +15551234567 --text "Done" --wait delivered --timeout 30s
+  wa-cli send --to +15551234567 --text "Paid" --idempotency-key invoice-4711
+
+Exit codes: 2 also when send.allow_to or a cap is against it, 5 when the 24-hour window is closed,
+6 when it is unknown what became of it (do not repeat), 7 when nothing left (try again)`;
 
 /** The command line. Each command's code is loaded only when it runs: start-up is part of the product. */
 export function createProgram(io: Io): Command {
@@ -43,18 +66,33 @@ export function createProgram(io: Io): Command {
 
 function addSend(program: Command, io: Io): void {
   withCommon(program.command("send [words...]"))
-    .description("send a text; prints the id that WhatsApp gave it")
-    .option("--to <number>", "recipient: an international number, or a BSUID", once)
-    .option("--text <text>", "what to send; else the words, else standard input", once)
-    .option("--timeout <seconds>", "give up after this long", parseSeconds, 20)
-    .addHelpText(
-      "after",
-      `
-Examples:
-  wa-cli send --to +15551234567 --text "On my way"
-  wa-cli send +15551234567 On my way
-  wa-cli send --to +15551234567 < report.md`,
+    .description("send a message; prints the id that WhatsApp gave it")
+    .option(
+      "--to <who>",
+      "a number in any international spelling, a BSUID, or contact:+… for somebody known",
+      once,
     )
+    .option("--text <text>", "what to say; else the words, else standard input", once)
+    .option("--media <file|url>", "a file of this machine, or an address of the web", once)
+    .addOption(new Option("--as <kind>", "send the file as this, or not at all").choices([...MEDIA_KINDS]))
+    .option("--caption <text>", "what stands below the file", once)
+    .option("--filename <name>", "what a document is called", once)
+    .option("--location <lat,lon[,name]>", "a place", once)
+    .option("--contact <file.vcf>", "contact cards", once)
+    .option("--react <wamid>", 'react to a message: --react wamid.… 👍; "" takes it back', once)
+    .option("--reply-to <wamid>", "quote a message", once)
+    .option("--buttons <titles>", 'up to three buttons below the text: "Yes|No"', once)
+    .option("--list <file>", "a list to choose from (TOML or JSON) below the text", once)
+    .option("--link <title=url>", "a button below the text that opens an address", once)
+    .option("--template <name>", "a template that Meta approved", once)
+    .option("--lang <code>", "its language (default: en_US)", once)
+    .option("--param <name=value>", "what fills it in; give it again for more", collect)
+    .option("--no-markdown", "send the text as it is")
+    .option("--dry-run", "show exactly what would leave, and send nothing")
+    .addOption(new Option("--wait <status>", "how far it has to get").choices([...WAITS]).default("accepted"))
+    .option("--timeout <time>", "give up after this long: 20, 30s, 2m", parseTimeout, 20)
+    .option("--idempotency-key <key>", "the same key never sends twice, for 8 days", once)
+    .addHelpText("after", SEND_EXAMPLES)
     .action(async (words: string[], options) => {
       const { send } = await import("./commands/send.ts");
       await send(io, { ...options, words });
@@ -151,7 +189,7 @@ function addInit(program: Command, io: Io): void {
       word,
     )
     .option("--phone-number-id <id>", "our number; the only one that the key can see is found", word)
-    .option("--allow <people>", "who may write: numbers, everybody or nobody; can be repeated", collect)
+    .option("--allow <people>", "who may write: numbers, everybody or nobody; can be repeated", collectWords)
     .addOption(
       new Option("--mode <mode>", "how messages come in").choices(["polling", "tailscale", "domain"]),
     )
@@ -246,6 +284,9 @@ function withCommon(command: Command): Command {
     .allowExcessArguments(false);
 }
 
+const VALUED =
+  /^--(to|text|config|timeout|limit|url|media|as|caption|filename|location|contact|react|reply-to|buttons|list|link|template|lang|param|wait|idempotency-key|with|search|since|out|lines|level|dir)$/;
+
 /**
  * `--text --json` has lost its text, and nobody should receive the next flag. A text may still begin with dashes:
  * `--text=--json`.
@@ -254,11 +295,7 @@ export function refuseFlagAsValue(args: readonly string[]): void {
   for (const [index, arg] of args.entries()) {
     const value = args[index + 1];
     if (arg === "--") return;
-    if (
-      /^--(to|text|config|timeout|limit|url|with|search|since|out|lines|level|dir)$/.test(arg) &&
-      value !== undefined &&
-      /^--\w/.test(value)
-    )
+    if (VALUED.test(arg) && value !== undefined && /^--\w/.test(value))
       throw new CommandError(EXIT.usage, `The value of ${arg} is missing: "${value}" looks like an option`, {
         hint: `if it is meant as the value, write ${arg}=${value}`,
       });
@@ -276,14 +313,19 @@ function word(value: string): string {
   return value;
 }
 
-function collect(value: string, previous: readonly string[] = []): readonly string[] {
-  return [...previous, word(value)];
-}
-
-function parseSeconds(value: string): number {
-  const seconds = Number(value);
+/** Seconds of `20`, `30s`, `2m`. */
+function parseTimeout(value: string): number {
+  const seconds = (parseDuration(value) ?? 0) / 1000;
   if (!(seconds >= 1 && seconds <= 3600)) throw new InvalidArgumentError("It must be 1 to 3600 seconds.");
   return seconds;
+}
+
+function collect(value: string, previous: readonly string[] = []): readonly string[] {
+  return [...previous, value];
+}
+
+function collectWords(value: string, previous: readonly string[] = []): readonly string[] {
+  return collect(word(value), previous);
 }
 
 function parseCount(value: string): number {

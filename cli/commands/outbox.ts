@@ -2,7 +2,7 @@ import { loadConfig } from "../../src/config/config.ts";
 import { maskContact } from "../../src/message.ts";
 import { DaemonLock } from "../../src/store/lock.ts";
 import { Store } from "../../src/store/store.ts";
-import type { OutboxRow } from "../../src/store/outbox.ts";
+import type { OutboxRow } from "../../src/store/outbox-row.ts";
 import { CommandError, EXIT } from "../exit-code.ts";
 import { print, type Io } from "../io.ts";
 
@@ -79,6 +79,7 @@ function whyNot(row: OutboxRow): string {
 }
 
 const STATES: Readonly<Record<OutboxRow["state"], string>> = {
+  held: "waits until the person writes",
   queued: "waits to be sent",
   sending: "is being sent",
   doubt: "is of unknown outcome, wa-poller finds it out",

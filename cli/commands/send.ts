@@ -1,197 +1,253 @@
-import { addAbortSignal } from "node:stream";
+import { createHash } from "node:crypto";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { systemClock } from "../../src/clock.ts";
 import { requireAccount } from "../../src/config/account.ts";
 import { loadConfig, type Config } from "../../src/config/config.ts";
 import { createFetch } from "../../src/http.ts";
-import { silentLog } from "../../src/log.ts";
-import type { Identity } from "../../src/message.ts";
-import { isBsuid, parsePhone } from "../../src/phone.ts";
-import { Deliverer } from "../../src/pipeline/deliver.ts";
-import { Lanes } from "../../src/pipeline/lanes.ts";
-import { BURST } from "../../src/pipeline/pair-rate.ts";
+import { canonicalPhone } from "../../src/phone.ts";
+import type { NewOutgoing } from "../../src/pipeline/outbox.ts";
+import { refuseCount } from "../../src/pipeline/conscience.ts";
+import { windowOf } from "../../src/pipeline/window.ts";
+import type { SendKey } from "../../src/store/admission.ts";
+import { DaemonLock } from "../../src/store/lock.ts";
+import type { OutboxRow } from "../../src/store/outbox-row.ts";
 import { Store } from "../../src/store/store.ts";
-import type { OutboxRow } from "../../src/store/outbox.ts";
 import { CloudApi } from "../../src/whatsapp/client.ts";
 import { ApiConnection } from "../../src/whatsapp/connection.ts";
-import { toMessages } from "../../src/whatsapp/messages.ts";
-import { CommandError, EXIT, exitCodeOfRow, type ExitCode } from "../exit-code.ts";
-import { print, type Io } from "../io.ts";
+import { print, type Answer, type Io } from "../io.ts";
+import { readContent, requireLimits, toOutgoing, type Said } from "../send/content.ts";
+import { awaitStatus, deliver } from "../send/delivery.ts";
+import { passWindow, refused, requireAllowed, type Known, type Passage } from "../send/gate.ts";
+import { readWords, usage, type SendOptions, type Spoken } from "../send/options.ts";
+import { askLastInbound, learnOwnPhone, ownNumberFact } from "../send/provider.ts";
+import { parseRecipient, showRecipient, type Named } from "../send/recipient.ts";
+import { report } from "../send/report.ts";
+import { readStdin } from "../send/stdin.ts";
 
-export interface SendOptions {
-  readonly words: readonly string[];
-  readonly to?: string;
-  readonly text?: string;
-  readonly timeout: number;
-  readonly config?: string;
-  readonly json?: boolean;
+/** What one command line asks for. */
+interface Request {
+  readonly options: SendOptions;
+  readonly named: Named;
+  /** Undefined for a file. */
+  readonly said: Said | undefined;
+  readonly quotes: string | undefined;
+  readonly key: SendKey | undefined;
 }
 
-const MAX_STDIN_BYTES = 1_048_576;
-const STEP_MS = 100;
+interface World {
+  readonly io: Io;
+  readonly config: Config;
+  readonly store: Store;
+  readonly api: CloudApi;
+  readonly connection: ApiConnection;
+}
 
-/** Queues the text and sends it at once, in the same outbox as the daemon: rows of one person go out in order, one at a time. */
+/** Queues a message and sends it at once, in the same outbox as the daemon: rows of one person go out in order, one at a time. */
 export async function send(io: Io, options: SendOptions): Promise<void> {
-  const { to, text } = await readRequest(io, options);
+  const request = await readRequest(io, options);
   const config = loadConfig({ env: io.env, file: options.config });
-  requireAccount(config);
-  const parts = await toMessages(text);
-  if (parts.length === 0) throw new CommandError(EXIT.usage, "There is nothing to send: the text is empty");
-  if (parts.length > BURST)
-    throw new CommandError(
-      EXIT.usage,
-      `The text makes ${parts.length} messages, and WhatsApp takes ${BURST} at once`,
-      {
-        hint: "send it in pieces, some minutes apart",
-      },
-    );
+  if (options.dryRun === true) return print(io, await dryRun(io, config, request), options.json);
+  const account = requireAccount(config);
   using store = Store.open(config.state.dir);
-  const ids = await store.outbox.enqueue(
-    parts.map((part) => ({ to, text: part })),
-    Date.now(),
-  );
+  await using fetch = createFetch();
+  const connection = new ApiConnection(account, { fetch, clock: systemClock });
+  const world = { io, config, store, connection, api: new CloudApi(connection) };
+  print(io, await sendNow(world, request), options.json);
+}
+
+async function readRequest(io: Io, options: SendOptions): Promise<Request> {
+  const heard = readWords(options);
+  const named = parseRecipient(heard.recipient);
+  const { replyTo, idempotencyKey } = options;
+  const quotes = replyTo && (await import("../send/simple.ts")).readWamid(replyTo, "--reply-to");
+  // A list may bring its text along.
+  const isOpen = heard.takesText && heard.text === undefined && heard.kind !== "list";
+  const spoken: Spoken = isOpen ? { ...heard, text: await readStdin(io) } : heard;
+  const said = await readContent(io, options, spoken);
+  const key =
+    idempotencyKey === undefined
+      ? undefined
+      : { name: readKey(idempotencyKey), request: fingerprint(options, spoken, named) };
+  return { options, named, said, quotes, key };
+}
+
+/** Queues and sends, unless the key shows that it was done before. */
+async function sendNow(world: World, request: Request): Promise<Answer> {
+  const { config, store, io, api } = world;
+  const { options, named, key } = request;
+  const before = key && store.outbox.findKey(key);
+  const admitted = before ?? (await admit(world, request));
+  if (admitted.kind === "refused") throw refused(admitted.refusal);
+  if (admitted.kind === "known" && !admitted.isSame)
+    throw usage(
+      "The idempotency key was given before, for another message",
+      "give each message a key of its own",
+    );
+  const { ids } = admitted;
+  const isRepeated = admitted.kind === "known";
   const contact = store.outbox.get(ids[0] ?? 0)?.contact ?? "";
-  const rows = await deliver(io, config, store, contact, ids, options.timeout * 1000);
-  const wamids = rows.flatMap((row) => row.wamid ?? []);
-  const report = { status: "accepted", to: formatIdentity(to), wamids, outbox: ids };
-  const failed = rows.find((row) => row.state !== "accepted");
-  if (failed) {
-    // The caller knows that nothing left, and will send it anew: a row to retry would only send it twice.
-    if (rows.every(isTakenBack)) for (const { id } of rows) await store.outbox.drop(id);
-    throw failure(failed, rows, { ...report, status: failed.state });
-  }
-  print(
-    io,
-    { json: report, text: `Accepted by WhatsApp (not yet delivered): ${wamids.join(" ")}` },
-    options.json,
+  const delivery = { ids, contact, isRepeated, deadline: Date.now() + options.timeout * 1000 };
+  const parts = { store, sender: api, settleMs: config.send.settleMs };
+  let rows = await deliver(io, parts, delivery);
+  const noStatus = whyNoStatus(config);
+  if (options.wait !== "accepted" && noStatus === undefined)
+    rows = await awaitStatus(io, store, delivery, options.wait);
+  // The caller knows that nothing left, and will send it anew: a row to retry would only send it twice.
+  if (rows.every(isTakenBack)) for (const { id } of rows) await store.outbox.drop(id);
+  return report(rows, { to: showRecipient(named.to), ids, wait: options.wait, isRepeated, noStatus });
+}
+
+async function admit(world: World, request: Request) {
+  const { config, store } = world;
+  const { send: policy } = config;
+  const known = await lookUp(world, request);
+  requireAllowed(known, config);
+  const passage = passFor(request, known, config);
+  const messages = await toQueue(world.io, request, passage, config, config.state.dir);
+  const now = Date.now();
+  return store.outbox.admit(
+    {
+      messages,
+      key: request.key,
+      heldFrom: heldFrom(passage),
+      since: { toPerson: now - policy.perRecipient.windowMs, toAll: now - policy.perDay.windowMs },
+      judge: (counts) => refuseCount(counts, messages.length, policy),
+    },
+    now,
   );
 }
 
-/** Works on the person's rows until ours are settled or time is up; then takes back what has certainly not left. */
-async function deliver(
+/** What the store knows of the person, and what the provider does. */
+async function lookUp(world: World, { named, options }: Request): Promise<Known> {
+  const { config, store, io } = world;
+  const known = lookUpStored(store, config, named);
+  const ownPhone = known.ownPhone ?? (named.to.phone && (await learnOwnPhone(store, world, io.signal)));
+  const isNeeded = config.send.checkWindow && options.template === undefined;
+  if (windowOf(known.openedAt, Date.now()).kind === "open" || !isNeeded) return { ...known, ownPhone };
+  return {
+    ...known,
+    ownPhone,
+    openedAt: (await askLastInbound(known.to, world, io.signal)) ?? known.openedAt,
+  };
+}
+
+function lookUpStored(
+  store: Store | undefined,
+  { send: policy, account }: Config,
+  { to, mustBeKnown }: Named,
+): Known {
+  const person = store?.people.find(to, Date.now());
+  if (mustBeKnown && !person)
+    throw usage(
+      "This contact is not known: nobody wrote from there",
+      "without contact: anybody can be named",
+    );
+  const fact =
+    "phoneNumberId" in account ? store?.facts.get(ownNumberFact(account.phoneNumberId)) : undefined;
+  return { to: person?.to ?? to, openedAt: person?.openedAt, ownPhone: policy.ownPhone ?? fact?.value };
+}
+
+function passFor({ options }: Request, known: Known, config: Config): Passage {
+  return options.template === undefined ? passWindow(known, config) : { kind: "open" };
+}
+
+function heldFrom({ kind }: Passage): number | undefined {
+  return kind === "open" ? undefined : kind === "hold" ? 0 : 1;
+}
+
+/** The messages in order; a file of theirs is copied below `folder`. */
+async function toQueue(
   io: Io,
+  { options, named, said, quotes }: Request,
+  passage: Passage,
   config: Config,
-  store: Store,
-  contact: string,
-  ids: readonly number[],
-  timeoutMs: number,
-): Promise<readonly OutboxRow[]> {
-  await using fetch = createFetch();
-  const api = new CloudApi(new ApiConnection(requireAccount(config), { fetch, clock: systemClock }));
-  const deadline = Date.now() + timeoutMs;
-  const deliverer = new Deliverer(
-    { outbox: store.outbox, sender: api, lanes: new Lanes(1), clock: systemClock, log: silentLog },
-    { by: `cli:${io.pid}`, settleMs: config.send.settleMs },
-    io.signal,
-  );
-  const rows = () => ids.flatMap((id) => store.outbox.get(id) ?? []);
-  while (!io.signal.aborted) {
-    await deliverer.drain(contact);
-    if (isOver(rows(), deadline)) break;
-    await systemClock.sleep(STEP_MS, io.signal).catch(() => {});
+  folder: string,
+): Promise<readonly NewOutgoing[]> {
+  const contents = said ?? [await readMedia(io, options, config, folder)];
+  const messages = contents.map((content, index) => ({
+    to: named.to,
+    ...toOutgoing(content),
+    ...(index === 0 && quotes !== undefined && { quotes }),
+  }));
+  if (passage.kind !== "template") return messages;
+  const { name, language } = passage;
+  const template = { type: "template", name, language, body: [], buttons: [] } as const;
+  requireLimits(template);
+  return [{ to: named.to, ...toOutgoing(template) }, ...messages];
+}
+
+async function readMedia(io: Io, options: SendOptions, config: Config, folder: string) {
+  const { prepareMedia } = await import("../send/media.ts");
+  return prepareMedia({ ...options, media: options.media ?? "" }, config, folder, io.signal);
+}
+
+/** Goes the same way as a send, up to where the network or the outbox would be touched. */
+async function dryRun(io: Io, config: Config, request: Request): Promise<Answer> {
+  const { preview } = await import("../send/preview.ts");
+  using store = existsSync(join(config.state.dir, "relay.db")) ? Store.open(config.state.dir) : undefined;
+  const known = lookUpStored(store, config, request.named);
+  requireAllowed(known, config);
+  const passage = passFor(request, known, config);
+  const folder = mkdtempSync(join(tmpdir(), "wa-cli-dry-run-"));
+  try {
+    const { media = "" } = request.options;
+    const isFetched = /^https?:/i.test(media);
+    const said: Said = [
+      {
+        type: "media",
+        media: { as: request.options.as ?? "document", path: "", mimeType: "not fetched", filename: media },
+      },
+    ];
+    const messages = await toQueue(io, isFetched ? { ...request, said } : request, passage, config, folder);
+    const note = isFetched
+      ? "The file is fetched when it is sent; what kind of message it makes shows then"
+      : undefined;
+    return preview(messages, { heldFrom: heldFrom(passage), note });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
   }
-  for (const row of rows())
-    if (row.state === "queued")
-      await store.outbox.withdraw(
-        row.id,
-        row.error ?? "An earlier message to this person is still on its way",
-        Date.now(),
-      );
-  return rows();
+}
+
+/** Why WhatsApp's word on a message can not reach us; undefined when it can. */
+function whyNoStatus({ state, delivery }: Config): string | undefined {
+  if (!DaemonLock.isHeld(state.dir)) return "wa-poller does not run, which hears of it";
+  return delivery.mode === "polling"
+    ? 'statuses come by webhook only, and delivery.mode is "polling"'
+    : undefined;
 }
 
 function isTakenBack({ state, code }: OutboxRow): boolean {
   return state === "dead" && (code === "withdrawn" || code === "credentials" || code === "account");
 }
 
-/** True when waiting longer changes nothing for the caller. */
-function isOver(rows: readonly OutboxRow[], deadline: number): boolean {
-  if (rows.some((row) => row.state === "doubt")) return true;
-  // The others wait behind the oldest.
-  const oldest = rows.find((row) => row.state === "queued" || row.state === "sending");
-  if (!oldest) return true;
-  if (oldest.code === "credentials" || oldest.code === "account") return true;
-  return oldest.state === "queued" && Math.max(oldest.due_at, Date.now()) >= deadline;
+function readKey(key: string): string {
+  if (!/^[\x21-\x7E]{1,200}$/.test(key))
+    throw usage("--idempotency-key must be 1 to 200 printable characters without spaces");
+  return key;
 }
 
-/** What of the text left and what did not; the caller is told so, and nothing of it may leave later. */
-function failure(
-  failed: OutboxRow,
-  rows: readonly OutboxRow[],
-  report: Readonly<Record<string, unknown>>,
-): CommandError {
-  const why = failed.error ?? "no reason given";
-  const left = rows.filter((row) => row.state === "accepted").length;
-  const some = left === 0 ? "" : `${left} of ${rows.length} parts left, then: `;
-  if (failed.state === "doubt" || failed.state === "sending") {
-    const rest = rows.find((row) => row.state === "dead");
-    const more = rest === undefined ? "" : `; then send the rest with: wa-cli outbox retry ${rest.id}`;
-    return new CommandError(EXIT.unknown, `${some}It is unknown whether the message left: ${why}`, {
-      hint: `do not send it again: wa-poller, when it runs, looks it up and settles it (see wa-cli outbox)${more}`,
-      report,
-    });
-  }
-  const exitCode = exitCodeOfRow(failed.code);
-  if (left > 0)
-    // "Try again" would send the first parts twice.
-    return new CommandError(exitCode === EXIT.temporary ? EXIT.failed : exitCode, `${some}Not sent: ${why}`, {
-      hint: `do not send the whole again; send the rest with: wa-cli outbox retry ${failed.id}`,
-      report,
-    });
-  return new CommandError(exitCode, `Not sent: ${why}`, { report, hint: HINTS.get(exitCode) });
-}
-
-const HINTS = new Map<ExitCode, string>([
-  [EXIT.temporary, "try again later"],
-  [EXIT.credentials, "set a valid KAPSO_API_KEY; check it with: wa-cli preflight"],
-]);
-
-async function readRequest(
-  io: Io,
-  { words, to, text }: SendOptions,
-): Promise<{ to: Identity; text: string }> {
-  const [first, ...others] = words;
-  const recipient = to ?? first;
-  const spoken = to === undefined ? others : words;
-  if (recipient === undefined)
-    throw new CommandError(EXIT.usage, "To whom? Give --to +15551234567, or the number before the words");
-  if (text !== undefined && spoken.length > 0)
-    throw new CommandError(EXIT.usage, `There are two texts: --text, and the words "${spoken.join(" ")}"`);
-  const identity = parseRecipient(recipient);
-  if (text !== undefined) return { to: identity, text };
-  if (spoken.length > 0) return { to: identity, text: spoken.join(" ") };
-  if (io.stdin.isTTY === true)
-    throw new CommandError(
-      EXIT.usage,
-      "What to send? Give --text, words after the number, or standard input",
-    );
-  return { to: identity, text: await readAll(io) };
-}
-
-function parseRecipient(text: string): Identity {
-  if (isBsuid(text)) return { bsuid: text };
-  const phone = parsePhone(text);
-  if (phone === undefined)
-    throw new CommandError(
-      EXIT.usage,
-      `"${text}" is no international number such as +15551234567, and no BSUID`,
-    );
-  return { phone };
-}
-
-async function readAll({ stdin, signal }: Io): Promise<string> {
-  // Ctrl-C must end the wait for an input that never ends.
-  addAbortSignal(signal, stdin);
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of stdin) {
-    const bytes = Buffer.from(chunk);
-    size += bytes.length;
-    if (size > MAX_STDIN_BYTES) throw new CommandError(EXIT.usage, "Standard input is longer than 1 MiB");
-    chunks.push(bytes);
-  }
-  return Buffer.concat(chunks).toString("utf8");
-}
-
-function formatIdentity({ phone, bsuid }: Identity): string | undefined {
-  return phone === undefined ? bsuid : `+${phone}`;
+/** The same for the same command line, whatever became of the files that it names. */
+function fingerprint(options: SendOptions, { kind, text, emoji }: Spoken, { to }: Named): string {
+  const { media, as, caption, filename, location, contact, react, replyTo, buttons, list, link } = options;
+  const { template, lang, param, markdown } = options;
+  const person = to.phone === undefined ? to.bsuid : canonicalPhone(to.phone);
+  const parts = [
+    person,
+    kind,
+    text,
+    emoji,
+    media,
+    as,
+    caption,
+    filename,
+    location,
+    contact,
+    react,
+    replyTo,
+    buttons,
+  ];
+  const asked = JSON.stringify([...parts, list, link, template, lang, param, markdown]);
+  return createHash("sha256").update(asked).digest("hex");
 }

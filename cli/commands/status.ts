@@ -50,6 +50,8 @@ interface Status {
     readonly sending: number;
     readonly doubt: number;
     readonly dead: number;
+    /** Wait until the person writes. */
+    readonly held: number;
   };
   /** What waits, is in doubt or was given up; numbers masked. */
   readonly stuck: readonly {
@@ -72,7 +74,7 @@ const NOTHING: Omit<Status, "state"> = {
   funnel: undefined,
   registration: undefined,
   inbox: { pending: 0, oldestAt: undefined, quarantined: 0, byState: {} },
-  outbox: { queued: 0, sending: 0, doubt: 0, dead: 0 },
+  outbox: { queued: 0, sending: 0, doubt: 0, dead: 0, held: 0 },
   stuck: [],
 };
 
@@ -127,6 +129,7 @@ async function readStatus(store: Store, folder: string): Promise<Status> {
       sending: counts["sending"] ?? 0,
       doubt: counts["doubt"] ?? 0,
       dead: counts["dead"] ?? 0,
+      held: counts["held"] ?? 0,
     },
     stuck: store.outbox
       .list({ all: false, limit: 1000 })
@@ -161,7 +164,7 @@ function describe(found: Status, io: Io): string {
       : `daemon   ${color("not running", "red")}${color("; start it with: wa-poller", "dim")}`,
     ...PART_NAMES.flatMap((name) => describePart(name, found, color)),
     `inbox    ${inbox.pending} waiting for an answer${inbox.oldestAt ? `, the oldest since ${inbox.oldestAt}` : ""}; ${inbox.byState["denied"] ?? 0} refused, ${inbox.quarantined} unreadable`,
-    `outbox   ${outbox.queued + outbox.sending} to send, ${outbox.doubt} of unknown outcome, ${outbox.dead} given up`,
+    `outbox   ${outbox.queued + outbox.sending} to send, ${outbox.doubt} of unknown outcome, ${outbox.dead} given up${outbox.held > 0 ? `, ${outbox.held} until the person writes` : ""}`,
     ...stuck.map((row) => `         #${row.id} to ${row.to} ${color(row.state, "yellow")}: ${row.error}`),
   ];
   if (outbox.dead > 0)

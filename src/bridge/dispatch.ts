@@ -11,7 +11,7 @@ import type { FileOrder, TextOrder } from "./request.ts";
 export interface Row {
   readonly id: number;
   readonly contact: string;
-  readonly state: "queued" | "sending" | "doubt" | "accepted" | "dead";
+  readonly state: "held" | "queued" | "sending" | "doubt" | "accepted" | "dead";
   readonly wamid: string | null;
   readonly code: string | null;
   readonly error: string | null;

@@ -6,6 +6,7 @@ import { readBridge, type BridgeConfig } from "./bridge.ts";
 import { readGateway, type GatewayConfig } from "./gateway.ts";
 import { readMedia, type MediaConfig } from "./media.ts";
 import { expandHome, findConfigFile, readValues, type Environment } from "./read.ts";
+import { readSend, type SendConfig } from "./send.ts";
 import { readSecurity, type SecurityConfig } from "./security.ts";
 import type { Values } from "./settings.ts";
 import { readTranscribe, type TranscribeConfig } from "./transcribe.ts";
@@ -33,7 +34,7 @@ export interface Config {
   readonly gateway: GatewayConfig;
   readonly bridge: BridgeConfig;
   readonly security: SecurityConfig;
-  readonly send: { readonly settleMs: number };
+  readonly send: SendConfig;
   readonly media: MediaConfig;
   /** Undefined when nothing is to be transcribed. */
   readonly transcribe: TranscribeConfig | undefined;
@@ -78,7 +79,7 @@ export function loadConfig({ env, file }: ConfigInput): Config {
     gateway: readGateway(values, env, home, problems),
     bridge: readBridge(values, problems),
     security: readSecurity(values, problems),
-    send: { settleMs: values.send.settle },
+    send: readSend(values, problems),
     media: readMedia(values, dir, home, problems),
     transcribe: readTranscribe(values, home, problems),
     state: { dir, keepTextMs: values.state.keep_text },

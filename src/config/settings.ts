@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { BRIDGE } from "./bridge-settings.ts";
 import { duration, secret, secretLine, setting, size, type Setting, type ValueOf } from "./setting.ts";
+import { SEND } from "./send-settings.ts";
 import { TRANSCRIBE } from "./transcribe-settings.ts";
 
 const origin = (fallback: string) =>
@@ -217,13 +218,7 @@ export const SETTINGS = {
       "a session for each person instead of one for all",
     ),
   },
-  send: {
-    settle: setting(
-      duration("30s", { min: "1s", max: "10m" }),
-      "WA_SETTLE",
-      "a send of unknown outcome must be missing from Kapso's list this long before it is sent again",
-    ),
-  },
+  send: SEND,
   transcribe: TRANSCRIBE,
   media: {
     max_size: setting(

@@ -14,6 +14,8 @@ export interface Candidate {
 export interface Wish {
   readonly asVoice?: boolean;
   readonly asSticker?: boolean;
+  /** As a file to keep, whatever it is. */
+  readonly asDocument?: boolean;
 }
 
 export type Decision =
@@ -106,6 +108,7 @@ const OLD_OFFICE: Readonly<Record<string, string>> = {
 export function decideKind(file: Candidate, wish: Wish): Decision {
   const mimeType = knownType(file);
   if (file.bytes === 0) return { kind: "refused", reason: "it is empty" };
+  if (wish.asDocument === true) return asDocument(file, mimeType);
   if (wish.asSticker === true && mimeType === "image/webp" && file.bytes <= stickerLimit(file))
     return { kind: "send", as: "sticker", mimeType };
   if (mimeType === "audio/ogg" && !isMonoOpus(file.head))

@@ -93,7 +93,9 @@ export async function prepareOutgoing(
     const brought = await bring(reference, parts, signal);
     if (brought.kind === "refused") return brought;
     const named = wanted === undefined ? brought : { ...brought, filename: nameOf(wanted, brought.file) };
-    const { file, filename } = await showable(named, parts, signal);
+    // What was asked for as it is must not become another picture.
+    const isKept = wish.asDocument === true || wish.asSticker === true;
+    const { file, filename } = isKept ? named : await showable(named, parts, signal);
     const decision = decideKind(await candidate(file, filename), wish);
     if (decision.kind === "refused") {
       await rm(file.path, { force: true });

@@ -1,4 +1,5 @@
 import type { Identity } from "../message.ts";
+import type { RichContent } from "../outgoing.ts";
 import type { OutgoingMedia } from "./media.ts";
 
 /** A message that is to be sent. */
@@ -7,6 +8,8 @@ export interface NewOutgoing {
   /** With a file, its caption. */
   readonly text: string;
   readonly media?: OutgoingMedia | undefined;
+  /** What is neither text nor file; `text` describes it then. */
+  readonly content?: RichContent | undefined;
   /** wamid of the message that it quotes. */
   readonly quotes?: string | undefined;
 }
@@ -17,6 +20,8 @@ export interface Outgoing {
   /** With a file, its caption. */
   readonly text: string;
   readonly media?: OutgoingMedia | undefined;
+  /** What is neither text nor file; `text` describes it then. */
+  readonly content?: RichContent | undefined;
   /** wamid of the message that it quotes. */
   readonly quotes?: string | undefined;
   /** Comes back in status webhooks as `biz_opaque_callback_data`, and so tells what became of a send. */

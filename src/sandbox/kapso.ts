@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { answerWebhooks, type StandInWebhook } from "./kapso-webhooks.ts";
 import { readListQuery, listRows, type Row } from "./kapso-list.ts";
 import { DOWNLOAD_PATH, StandInMedia, type SentMedia } from "./kapso-media.ts";
+import { readRich, showRich, type SentRich } from "./kapso-rich.ts";
 
 /** What goes wrong with one request; `lose` drops the connection without an answer. */
 export interface Fault {
@@ -43,6 +44,8 @@ export interface SentText {
   /** Of a message with a file its caption, "" without one. */
   readonly text: string;
   readonly media?: SentMedia;
+  /** What is neither text nor file. */
+  readonly rich?: SentRich;
   /** wamid of the message that it quotes. */
   readonly quotes?: string;
   readonly trackingId: string | undefined;
@@ -240,10 +243,12 @@ export class StandInKapso implements AsyncDisposable {
     }
     const read = this.media.read(body);
     if (read && "status" in read) return read;
-    const text = read ? read.caption : isRecord(body["text"]) ? body["text"]["body"] : undefined;
+    const rich = readRich(body);
+    const plain = isRecord(body["text"]) ? body["text"]["body"] : undefined;
+    const text = read?.caption ?? (rich ? showRich(rich) : plain);
     const recipient = body["to"] ?? body["recipient"];
     const to = typeof recipient === "string" ? recipient.replace(/^\+/, "") : "";
-    if (typeof text !== "string" || (text === "" && !read) || text.length > 4096)
+    if (typeof text !== "string" || (text === "" && !read) || (!rich && text.length > 4096))
       return {
         status: 400,
         body: { error: { message: "(#100) Param text['body'] must be 1 to 4096 characters", code: 100 } },
@@ -254,17 +259,19 @@ export class StandInKapso implements AsyncDisposable {
       to,
       text,
       ...(read && { media: read.media }),
+      ...(rich && { rich }),
       ...(isRecord(body["context"]) && { quotes: String(body["context"]["message_id"]) }),
       trackingId: typeof tracking === "string" ? tracking : undefined,
       at: Date.now(),
     };
     this.sent.push(sent);
+    const type = read?.media.type ?? rich?.type ?? "text";
     const row = {
       id: sent.wamid,
       timestamp: String(Math.floor(sent.at / 1000)),
-      type: read?.media.type ?? "text",
+      type,
       to,
-      ...(read ? { [read.media.type]: body[read.media.type] } : { text: { body: text } }),
+      [type]: body[type],
       kapso: { direction: "outbound", status: "sent", phone_number: `+${to}` },
     };
     this.#rows.push({ storedAt: sent.at, order: this.#rows.length, direction: "outbound", body: row });

@@ -6,11 +6,13 @@ import type { Inbox, Malformed, SourceName, Stored } from "../pipeline/receive.t
 import type { Coverage } from "../pipeline/gap-detector.ts";
 import type { Settlement, Settled } from "../pipeline/answer.ts";
 import type { Hops } from "../pipeline/hops.ts";
+import { opensWindow } from "../pipeline/window.ts";
 import type { Question } from "../pipeline/turn.ts";
 import { contacts } from "./contacts.ts";
 import type { Database } from "./database.ts";
 import { countRow, extrasOf, inboxRow, readMessage, type InboxRow } from "./inbox-row.ts";
-import { insertOutgoing } from "./outbox.ts";
+import { insertOutgoing } from "./admission.ts";
+import { release } from "./people.ts";
 
 const QUARANTINE_MAX_CHARS = 65_536;
 /** Reactions and edits that go along with a turn; of more than these, the newest. */
@@ -229,6 +231,7 @@ export class SqliteInbox implements Inbox, Settlement {
       message.passive === undefined
         ? contacts.note(this.#db, message)
         : contacts.idOf(this.#db, from, sentAt);
+    if (message.passive === undefined && opensWindow(content)) release(this.#db, contact, { sentAt, now });
     const inserted = this.#db.get(
       `INSERT INTO inbox (phone_number_id, wamid, contact, phone, bsuid, name, kind, text, content, quotes, extras,
          sent_at, received_at, polled_at, webhook_at, state, settled_at)

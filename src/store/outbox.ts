@@ -1,85 +1,19 @@
-import { randomUUID } from "node:crypto";
 import { z } from "zod";
-import type { OutgoingMedia } from "../pipeline/media.ts";
 import type { NewOutgoing } from "../pipeline/outbox.ts";
 import type { Accepted, Claim, Outbox, Reason } from "../pipeline/outbox.ts";
+import { admit, findKey, insertOutgoing, type Admission, type Admitted, type SendKey } from "./admission.ts";
 import { contacts } from "./contacts.ts";
 import type { Database, Parameters } from "./database.ts";
+import { outboxRow, toClaim, type OutboxRow } from "./outbox-row.ts";
 
 /** A claim of a `wa-cli` that never came back counts as of unknown outcome after this long. */
 const CLAIM_MS = 90_000;
-
-const row = z.object({
-  id: z.int(),
-  batch: z.string(),
-  inbox_seq: z.int().nullable(),
-  part: z.int(),
-  contact: z.string(),
-  phone: z.string().nullable(),
-  bsuid: z.string().nullable(),
-  text: z.string(),
-  tracking_id: z.string(),
-  state: z.enum(["queued", "sending", "doubt", "accepted", "dead"]),
-  attempts: z.int(),
-  doubts: z.int(),
-  due_at: z.int(),
-  claimed_by: z.string().nullable(),
-  claimed_at: z.int().nullable(),
-  alive_at: z.int().nullable(),
-  doubtful_since: z.int().nullable(),
-  wamid: z.string().nullable(),
-  code: z.string().nullable(),
-  error: z.string().nullable(),
-  status: z.enum(["sent", "delivered", "read", "played", "failed"]).nullable(),
-  status_at: z.int().nullable(),
-  created_at: z.int(),
-  settled_at: z.int().nullable(),
-  quotes: z.string().nullable(),
-  media: z.string().nullable(),
-});
-export type OutboxRow = z.output<typeof row>;
-
-/** Inserts inside the caller's transaction; returns the ids. The texts are parts of one answer, in order. */
-export function insertOutgoing(
-  db: Database,
-  messages: readonly NewOutgoing[],
-  {
-    question,
-    now,
-  }: { readonly question?: { readonly seq: number; readonly contact: string }; readonly now: number },
-): number[] {
-  const batch = randomUUID();
-  return messages.map(({ to, text, media, quotes }, part) => {
-    if (!question && to.phone === undefined && to.bsuid === undefined)
-      throw new TypeError("Cannot identify whom a message is for");
-    const inserted = db.get(
-      `INSERT INTO outbox (batch, part, inbox_seq, contact, phone, bsuid, text, media, quotes, tracking_id, state, due_at, created_at)
-       VALUES (:batch, :part, :inboxSeq, :contact, :phone, :bsuid, :text, :media, :quotes, :tracking, 'queued', :now, :now)
-       RETURNING id`,
-      {
-        batch,
-        part,
-        inboxSeq: question?.seq ?? null,
-        // An answer stays in the queue of its question, whatever was learnt of the person since.
-        contact: question?.contact ?? contacts.reach(db, to),
-        phone: to.phone ?? null,
-        bsuid: to.bsuid ?? null,
-        text,
-        media: media === undefined ? null : JSON.stringify(media),
-        quotes: quotes ?? null,
-        tracking: `wr-${batch}-${part}`,
-        now,
-      },
-    );
-    return Number(inserted?.["id"]);
-  });
-}
 
 /** Gives up the parts of an answer behind one that was not sent: without their head they would mislead. */
 export function endAnswer(db: Database, id: number, { code = null, error }: Reason, now: number): void {
   db.run(
     `UPDATE outbox SET state = 'dead', code = :code, error = :error, settled_at = :now
-     WHERE batch = (SELECT batch FROM outbox WHERE id = :id) AND id > :id AND state = 'queued'`,
+     WHERE batch = (SELECT batch FROM outbox WHERE id = :id) AND id > :id AND state IN ('queued', 'held')`,
     { id, code, error, now },
   );
 }
@@ -94,6 +28,25 @@ export class SqliteOutbox implements Outbox {
 
   async enqueue(messages: readonly NewOutgoing[], now: number): Promise<number[]> {
     return this.#db.write(() => insertOutgoing(this.#db, messages, { now }));
+  }
+
+  /** Queues what answers no question, unless the key is known or a rule is against it. */
+  async admit(admission: Admission, now: number): Promise<Admitted> {
+    return this.#db.write(() => admit(this.#db, admission, now));
+  }
+
+  /** What became of the send that was named so; undefined when there was none. */
+  findKey(key: SendKey): Admitted | undefined {
+    return findKey(this.#db, key);
+  }
+
+  /** Who works, or worked, on this person's row. */
+  claimants(contact: string): readonly string[] {
+    return this.#db
+      .all("SELECT DISTINCT claimed_by FROM outbox WHERE contact = :contact AND state = 'sending'", {
+        contact,
+      })
+      .map((found) => z.string().parse(found["claimed_by"]));
   }
 
   /** People whose oldest open row may be worked on now. */
@@ -199,7 +152,7 @@ export class SqliteOutbox implements Outbox {
 
   get(id: number): OutboxRow | undefined {
     const found = this.#db.get("SELECT * FROM outbox WHERE id = :id", { id });
-    return found && row.parse(found);
+    return found && outboxRow.parse(found);
   }
 
   /** Rows that are not accepted, oldest first; with `all`, accepted ones too. */
@@ -209,7 +162,7 @@ export class SqliteOutbox implements Outbox {
         `SELECT * FROM (SELECT * FROM outbox WHERE :all OR state != 'accepted' ORDER BY id DESC LIMIT :limit) ORDER BY id`,
         { all: all ? 1 : 0, limit },
       )
-      .map((found) => row.parse(found));
+      .map((found) => outboxRow.parse(found));
   }
 
   /** Files that have not left yet, or may be sent again. */
@@ -244,7 +197,7 @@ export class SqliteOutbox implements Outbox {
   async withdraw(id: number, error: string, now: number): Promise<void> {
     await this.#db.write(() =>
       this.#db.run(
-        "UPDATE outbox SET state = 'dead', code = coalesce(code, 'withdrawn'), error = :error, settled_at = :now WHERE id = :id AND state = 'queued'",
+        "UPDATE outbox SET state = 'dead', code = coalesce(code, 'withdrawn'), error = :error, settled_at = :now WHERE id = :id AND state IN ('queued', 'held')",
         { id, error, now },
       ),
     );
@@ -254,8 +207,9 @@ export class SqliteOutbox implements Outbox {
   async drop(id: number): Promise<boolean> {
     return this.#db.write(
       () =>
-        this.#db.run("DELETE FROM outbox WHERE id = :id AND state IN ('queued', 'doubt', 'dead')", { id }) ===
-        1,
+        this.#db.run("DELETE FROM outbox WHERE id = :id AND state IN ('held', 'queued', 'doubt', 'dead')", {
+          id,
+        }) === 1,
     );
   }
 
@@ -265,7 +219,7 @@ export class SqliteOutbox implements Outbox {
       { contact },
     );
     if (!found) return undefined;
-    const head = row.parse(found);
+    const head = outboxRow.parse(found);
     const isStale = head.state === "sending" && (head.alive_at ?? head.claimed_at ?? 0) <= now - CLAIM_MS;
     if (isStale) head.doubtful_since ??= head.claimed_at;
     else if (head.state === "sending" || head.due_at > now) return undefined;
@@ -320,32 +274,4 @@ export class SqliteOutbox implements Outbox {
       ),
     );
   }
-}
-
-function toClaim(head: OutboxRow, by: string, claimedAt: number): Claim {
-  return {
-    id: head.id,
-    contact: head.contact,
-    by,
-    claimedAt,
-    to: {
-      ...(head.phone !== null && { phone: head.phone }),
-      ...(head.bsuid !== null && { bsuid: head.bsuid }),
-    },
-    text: head.text,
-    media: readMedia(head.media),
-    quotes: head.quotes ?? undefined,
-    trackingId: head.tracking_id,
-    attempts: head.attempts,
-    doubts: head.doubts,
-    createdAt: head.created_at,
-    doubtfulSince: head.doubtful_since ?? undefined,
-  };
-}
-
-/** We wrote it ourselves, from the type. */
-function readMedia(text: string | null): OutgoingMedia | undefined {
-  if (text === null) return undefined;
-  const media: OutgoingMedia = JSON.parse(text);
-  return media;
 }

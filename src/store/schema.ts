@@ -146,4 +146,21 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE outbox ADD COLUMN media TEXT;
   `,
   HOPS,
+  `
+  -- JSON of what is neither text nor file; "text" describes it then
+  ALTER TABLE outbox ADD COLUMN content TEXT;
+  -- what the caller named the send, on its first part; the same key never sends twice
+  ALTER TABLE outbox ADD COLUMN idempotency_key TEXT;
+  -- tells whether the key was given for the same message
+  ALTER TABLE outbox ADD COLUMN request TEXT;
+  CREATE UNIQUE INDEX outbox_key ON outbox (idempotency_key) WHERE idempotency_key IS NOT NULL;
+  -- a further state "held": waits until the person writes; when that was
+  ALTER TABLE outbox ADD COLUMN released_at INTEGER;
+  CREATE INDEX outbox_held ON outbox (contact) WHERE state = 'held';
+  CREATE INDEX outbox_created ON outbox (created_at) WHERE inbox_seq IS NULL;
+  -- when the person last wrote something that opens the 24-hour window, on WhatsApp's clock
+  ALTER TABLE contact ADD COLUMN window_from INTEGER;
+  UPDATE contact SET window_from = (SELECT max(sent_at) FROM inbox WHERE inbox.contact = contact.id
+    AND kind NOT IN ('reaction', 'edit', 'revoke', 'system') AND state NOT IN ('history', 'group', 'system'));
+  `,
 ];

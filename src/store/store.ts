@@ -9,6 +9,7 @@ import { SqliteInbox } from "./inbox.ts";
 import { DaemonLock } from "./lock.ts";
 import { SqliteOutbox } from "./outbox.ts";
 import { SqliteRecords } from "./records.ts";
+import { SqlitePeople } from "./people.ts";
 import { SqliteStatuses } from "./statuses.ts";
 import { MIGRATIONS } from "./schema.ts";
 
@@ -16,6 +17,8 @@ const DAY_MS = 86_400_000;
 /** Meta delivers a webhook again for up to 7 days, so the keys that recognise it live longer (promise P2). */
 const KEYS_MS = 8 * DAY_MS;
 const DEAD_LETTERS_MS = 30 * DAY_MS;
+/** A held message is old news by then. */
+const HELD_MS = 7 * DAY_MS;
 const CONTACTS_MS = 400 * DAY_MS;
 const LOCK_TRIES = 60;
 const LOCK_STEP_MS = 50;
@@ -41,6 +44,7 @@ export class Store implements Disposable {
   readonly statuses: SqliteStatuses;
   readonly facts: SqliteFacts;
   readonly records: SqliteRecords;
+  readonly people: SqlitePeople;
   readonly setAside: SetAside | undefined;
   readonly #db: Database;
 
@@ -52,6 +56,7 @@ export class Store implements Disposable {
     this.statuses = new SqliteStatuses(db);
     this.facts = new SqliteFacts(db);
     this.records = new SqliteRecords(db);
+    this.people = new SqlitePeople(db);
   }
 
   /**
@@ -85,8 +90,15 @@ export class Store implements Disposable {
       keepTextMs,
     );
     await run(
-      "UPDATE outbox SET text = '', media = NULL WHERE state = 'accepted' AND settled_at < :before AND (text != '' OR media IS NOT NULL)",
+      "UPDATE outbox SET text = '', media = NULL, content = NULL WHERE state = 'accepted' AND settled_at < :before AND (text != '' OR media IS NOT NULL)",
       keepTextMs,
+    );
+    await this.#db.write(() =>
+      this.#db.run(
+        `UPDATE outbox SET state = 'dead', code = 'not-opened', settled_at = :now, error = 'The person did not write within 7 days'
+         WHERE state = 'held' AND created_at < :before`,
+        { now, before: now - HELD_MS },
+      ),
     );
     await run("DELETE FROM outbox WHERE state = 'accepted' AND settled_at < :before", KEYS_MS);
     await run("DELETE FROM outbox WHERE state = 'dead' AND settled_at < :before", DEAD_LETTERS_MS);

@@ -7,7 +7,8 @@ import type { Outgoing, Sender, SendOutcome, Sighting } from "../pipeline/outbox
 import type { Receipts } from "../pipeline/typing.ts";
 import { ApiError, type ApiConnection } from "./connection.ts";
 import { listPage, readSent } from "./listed.ts";
-import { outgoingBody, outgoingType } from "./outgoing.ts";
+import { markOf } from "./mark.ts";
+import { outgoingBody, outgoingType, payload } from "./outgoing.ts";
 import { MISSING_OBJECT } from "./failure.ts";
 import { text } from "./inbound.ts";
 import type { RateBudget } from "./rate-budget.ts";
@@ -123,19 +124,24 @@ export class CloudApi implements Sender, Receipts {
       const skew = this.#connection.skewMs ?? 0;
       const since = sinceMs + Math.min(0, skew) - CLOCK_MARGIN_MS;
       const until = sinceMs + Math.max(0, skew) + EFFECT_MS;
+      const type = outgoingType(message);
+      const mark = message.media ? message.text.trim() : markOf(type, payload(message, undefined));
+      let hasUnreadable = false;
       let after: string | undefined;
       for (let pages = 0; pages < MAX_SEARCH_PAGES; pages++) {
         const page = await this.list({ direction: "outbound", since, until, after }, signal);
-        for (const sent of page.rows.map(readSent))
-          if (
-            sent?.type === outgoingType(message) &&
-            isSame(sent.to, message.to) &&
-            sent.text.trim() === message.text.trim() &&
-            !(await isKnown(sent.wamid))
-          )
-            return { kind: "found", wamid: sent.wamid };
+        for (const sent of page.rows.map(readSent)) {
+          if (sent?.type !== type || !isSame(sent.to, message.to)) continue;
+          if ((sent.text ?? mark) !== mark || (await isKnown(sent.wamid))) continue;
+          if (sent.text !== undefined) return { kind: "found", wamid: sent.wamid };
+          hasUnreadable = true;
+        }
         after = page.after;
-        if (after === undefined || page.isShort) return { kind: "absent" };
+        if (after !== undefined && !page.isShort) continue;
+        // It may be the one, and nobody can tell.
+        return hasUnreadable
+          ? { kind: "unclear", error: `The list does not tell what a message of type ${type} says` }
+          : { kind: "absent" };
       }
       return { kind: "unclear", error: `More than ${MAX_SEARCH_PAGES} pages were sent since` };
     } catch (error) {

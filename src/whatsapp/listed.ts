@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Identity } from "../message.ts";
 import { messageRow, readIdentity, text } from "./inbound.ts";
+import { markOf } from "./mark.ts";
 
 /** A page of `GET /{phone_number_id}/messages`. Rows are read one by one, so that a bad one spoils only itself. */
 export const listPage = z.looseObject({
@@ -17,11 +18,9 @@ export interface ListedSent {
   readonly to: Identity;
   /** WhatsApp's word: text, image, audio, … */
   readonly type: string;
-  /** Or the caption. */
-  readonly text: string;
+  /** Its text or caption, or what else tells it from others; undefined when it can not be read. */
+  readonly text: string | undefined;
 }
-
-const said = z.looseObject({ body: text, caption: text }).catch({});
 
 /** Undefined for what is no message of ours. */
 export function readSent(raw: unknown): ListedSent | undefined {
@@ -30,6 +29,5 @@ export function readSent(raw: unknown): ListedSent | undefined {
   const { id, to, to_user_id: toUserId, type, kapso } = parsed.data;
   if (kapso?.direction === "inbound") return undefined;
   const person = readIdentity([to, toUserId, kapso?.phone_number]);
-  const { body, caption } = said.parse(parsed.data[type]);
-  return person && { wamid: id, to: person, type, text: body ?? caption ?? "" };
+  return person && { wamid: id, to: person, type, text: markOf(type, parsed.data[type]) };
 }

@@ -97,6 +97,8 @@ async function cliSend(): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "wa-cli-bench-"));
   const env = {
     ...process.env,
+    WA_SEND_ALLOW_TO: "*",
+    WA_SEND_CHECK_WINDOW: "false",
     HOME: folder,
     ...accountEnv(kapso),
     KAPSO_STATE_DIR: join(folder, "state"),

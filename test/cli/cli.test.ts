@@ -147,7 +147,7 @@ describe("wa-cli: wrong usage is exit code 2, and nothing is sent", () => {
     ["send", "--to", "--text", "hi"],
     ["send", "--to", TO, "--message", "hi"],
     ["send", "--to", TO, "--message=hi"],
-    ["send", "--to", TO, "--dry-run", "hi"],
+    ["send", "--to", TO, "--dryrun", "hi"],
     ["send", "--to", TO, "--txt", "hi"],
     ["send", "--to", TO, "hi", "--verbose"],
     ["send", TO, "hi", "-v"],

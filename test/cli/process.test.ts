@@ -9,6 +9,7 @@ import { StandInKapso, type Fault } from "../../src/sandbox/kapso.ts";
 import { Store } from "../../src/store/store.ts";
 import { accountEnv } from "../account.ts";
 import { until } from "../poller/daemon.ts";
+import { OPEN } from "./world.ts";
 
 const BIN = fileURLToPath(new URL("../../cli/bin.ts", import.meta.url));
 
@@ -17,6 +18,7 @@ function environment(kapso: StandInKapso, folder: string) {
     PATH: process.env["PATH"] ?? "",
     HOME: folder,
     ...accountEnv(kapso),
+    ...OPEN,
     KAPSO_STATE_DIR: join(folder, "state"),
   };
 }

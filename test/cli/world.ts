@@ -9,6 +9,8 @@ import { accountEnv } from "../account.ts";
 
 export const TO = "+15551234567";
 export const DIGITS = "15551234567";
+/** Everybody may be written to at any time: for tests of something else. */
+export const OPEN = { WA_SEND_ALLOW_TO: "*", WA_SEND_CHECK_WINDOW: "false" };
 const API_KEY = "sk-4711-very-secret";
 
 export interface RunOptions {
@@ -61,6 +63,7 @@ export class World implements AsyncDisposable {
         HOME: this.home,
         KAPSO_STATE_DIR: this.state,
         ...accountEnv(this.kapso),
+        ...OPEN,
         ...env,
       },
       stdin: typeof stdin === "string" ? new PassThrough().end(stdin) : stdin,

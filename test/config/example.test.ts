@@ -98,6 +98,7 @@ test("config.example.toml shows the defaults, except where it says so", () => {
     "bridge.url",
     "security.roles",
     "security.allowed_numbers",
+    "send.own_number",
     "transcribe.provider",
     "transcribe.api_key",
     "transcribe.base_url",

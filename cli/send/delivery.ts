@@ -1,0 +1,113 @@
+import { hostname } from "node:os";
+import { systemClock } from "../../src/clock.ts";
+import { isCode } from "../../src/errors.ts";
+import { silentLog } from "../../src/log.ts";
+import { Deliverer } from "../../src/pipeline/deliver.ts";
+import { Lanes } from "../../src/pipeline/lanes.ts";
+import type { Sender } from "../../src/pipeline/outbox.ts";
+import type { OutboxRow } from "../../src/store/outbox-row.ts";
+import type { Store } from "../../src/store/store.ts";
+import type { Io } from "../io.ts";
+import type { Wait } from "./options.ts";
+
+export interface Delivery {
+  readonly ids: readonly number[];
+  readonly contact: string;
+  /** Another call queued them: it may still be at work, or gone. */
+  readonly isRepeated: boolean;
+  readonly deadline: number;
+}
+
+const STEP_MS = 100;
+const BEHIND = "An earlier message to this person is still on its way";
+const RANK = { sent: 1, failed: 0, delivered: 2, read: 3, played: 4 } as const;
+
+/** Works on the person's rows until ours are settled or time is up; then takes back what has certainly not left. */
+export async function deliver(
+  io: Io,
+  { store, sender, settleMs }: { readonly store: Store; readonly sender: Sender; readonly settleMs: number },
+  delivery: Delivery,
+): Promise<readonly OutboxRow[]> {
+  const { contact, deadline } = delivery;
+  const deliverer = new Deliverer(
+    { outbox: store.outbox, sender, lanes: new Lanes(1), clock: systemClock, log: silentLog },
+    { by: claimant(io.pid), settleMs },
+    io.signal,
+  );
+  const rows = () => read(store, delivery.ids);
+  while (!io.signal.aborted) {
+    await takeOverFromDead(store, contact);
+    await deliverer.drain(contact);
+    if (isOver(rows(), delivery)) break;
+    await systemClock.sleep(Math.min(STEP_MS, Math.max(1, deadline - Date.now())), io.signal).catch(() => {});
+  }
+  await takeBack(store, rows());
+  return rows();
+}
+
+/** Waits for what the daemon hears from WhatsApp; returns the rows as they are when it came, or when time is up. */
+export async function awaitStatus(
+  io: Io,
+  store: Store,
+  { ids, deadline }: Pick<Delivery, "ids" | "deadline">,
+  wait: Exclude<Wait, "accepted">,
+): Promise<readonly OutboxRow[]> {
+  for (;;) {
+    const rows = read(store, ids);
+    const isSettled = rows.every((row) => row.state !== "accepted" || hasReached(row, wait));
+    if (isSettled || io.signal.aborted || Date.now() >= deadline) return rows;
+    await systemClock.sleep(STEP_MS, io.signal).catch(() => {});
+  }
+}
+
+export function hasReached({ status }: OutboxRow, wait: Wait): boolean {
+  if (wait === "accepted") return true;
+  return status !== null && RANK[status] >= RANK[wait];
+}
+
+function read(store: Store, ids: readonly number[]): OutboxRow[] {
+  return ids.flatMap((id) => store.outbox.get(id) ?? []);
+}
+
+/** Nothing may leave later than the caller was told; what waits for the person to write goes when its head did not leave. */
+async function takeBack(store: Store, rows: readonly OutboxRow[]): Promise<void> {
+  const hasFailed = rows.some(({ state }) => state !== "accepted" && state !== "held");
+  for (const { id, state, error } of rows)
+    if (state === "queued" || (state === "held" && hasFailed))
+      await store.outbox.withdraw(id, error ?? BEHIND, Date.now());
+}
+
+/** True when waiting longer changes nothing for the caller. */
+function isOver(rows: readonly OutboxRow[], { deadline, isRepeated }: Delivery): boolean {
+  const isLate = Date.now() >= deadline;
+  const doubtful = rows.find(({ state }) => state === "doubt");
+  // Whoever asks again wants to know what became of it, as far as that can be found out in time.
+  if (doubtful) return !isRepeated || isLate || doubtful.due_at >= deadline;
+  // The others wait behind the oldest.
+  const oldest = rows.find(({ state }) => state === "queued" || state === "sending");
+  if (!oldest) return true;
+  if (oldest.code === "credentials" || oldest.code === "account") return true;
+  return oldest.state === "queued" ? isLate || oldest.due_at >= deadline : isLate && isRepeated;
+}
+
+/** A process that was killed while it sent can not say so: its row is looked up, and not 90 seconds later. */
+async function takeOverFromDead(store: Store, contact: string): Promise<void> {
+  for (const by of store.outbox.claimants(contact)) {
+    const [, host, pid] = /^cli:(.*):(\d+)$/.exec(by) ?? [];
+    if (host === hostname() && !isAlive(Number(pid))) await store.outbox.recover(by, Date.now());
+  }
+}
+
+/** Processes of other machines, which may share the folder, are not ours to judge. */
+function claimant(pid: number): string {
+  return `cli:${hostname()}:${pid}`;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    // Another user's.
+    return !isCode(error, "ESRCH");
+  }
+}

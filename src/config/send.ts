@@ -1,0 +1,67 @@
+import { isBsuid, parsePhone } from "../phone.ts";
+import type { Values } from "./settings.ts";
+
+/** What happens to a message for a person whose 24-hour window is closed. */
+export type OnClosed =
+  | { readonly kind: "fail" }
+  /** It waits until they write. */
+  | { readonly kind: "hold" }
+  /** The template is sent, and the message waits until they write. */
+  | { readonly kind: "template"; readonly name: string; readonly language: string };
+
+export interface SendConfig {
+  readonly settleMs: number;
+  readonly allowTo: {
+    readonly everybody: boolean;
+    readonly roles: boolean;
+    readonly recent: boolean;
+    readonly people: ReadonlySet<string>;
+  };
+  readonly perRecipient: { readonly max: number; readonly windowMs: number };
+  readonly perDay: { readonly max: number; readonly windowMs: number };
+  readonly onClosed: OnClosed;
+  /** False leaves the judgement of the window to WhatsApp. */
+  readonly checkWindow: boolean;
+  /** Digits of the bridge's own number, if it is configured. */
+  readonly ownPhone: string | undefined;
+}
+
+const DAY_MS = 86_400_000;
+const WORDS: ReadonlySet<string> = new Set(["*", "roles", "recent"]);
+
+export function readSend({ send }: Values, problems: string[]): SendConfig {
+  const words = new Set(send.allow_to);
+  const people = send.allow_to.filter((entry) => !WORDS.has(entry));
+  const ownPhone = send.own_number === undefined ? undefined : parsePhone(send.own_number);
+  if (send.own_number !== undefined && ownPhone === undefined)
+    problems.push(`send.own_number: "${send.own_number}" is no international number such as "+15551234567"`);
+  return {
+    settleMs: send.settle,
+    allowTo: {
+      everybody: words.has("*"),
+      roles: words.has("roles"),
+      recent: words.has("recent"),
+      people: new Set(people.map((person) => readPerson(person, problems))),
+    },
+    perRecipient: { max: send.per_recipient, windowMs: send.per_recipient_window },
+    perDay: { max: send.per_day, windowMs: DAY_MS },
+    onClosed: readOnClosed(send.on_closed),
+    checkWindow: send.check_window,
+    ownPhone,
+  };
+}
+
+function readPerson(text: string, problems: string[]): string {
+  const id = isBsuid(text) ? text : parsePhone(text);
+  if (id === undefined)
+    problems.push(
+      `send.allow_to (WA_SEND_ALLOW_TO): "${text}" is neither an international number such as "+15551234567" nor a BSUID, "roles", "recent" or "*"`,
+    );
+  return id ?? text;
+}
+
+function readOnClosed(text: string): OnClosed {
+  if (text === "fail" || text === "hold") return { kind: text };
+  const [, name = "", language = "en_US"] = text.split(":");
+  return { kind: "template", name, language };
+}
