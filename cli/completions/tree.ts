@@ -72,6 +72,6 @@ function uniqueFlags(commands: readonly Command[]): readonly Flag[] {
 function readFlag({ long, short, description, flags, argChoices, required, optional }: Option): Flag {
   const names = [long, short].filter((name) => name !== undefined && name !== null);
   const takesValue = required || optional;
-  const value = !takesValue ? "none" : /[<[]file(\|url)?[\]>]$/i.test(flags) ? "file" : "other";
+  const value = !takesValue ? "none" : /[<[](?:[\w-]+-)?file\b/i.test(flags) ? "file" : "other";
   return { names, about: description, value, choices: argChoices ?? [] };
 }

@@ -71,7 +71,7 @@ export function refuseUnlessAsked(
   { exitCode, detail, hint }: Check,
 ): void {
   const variable = draft.variable(name);
-  if (variable !== undefined)
+  if (variable !== undefined && !draft.overridden().includes(variable))
     throw new CommandError(exitCode, `${variable} in the environment is of no use: ${detail}`, {
       hint: exitCode === EXIT.credentials ? `correct ${variable}, or unset it` : hint,
     });

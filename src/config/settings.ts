@@ -109,7 +109,6 @@ export const SETTINGS = {
       "WA_WEBHOOK_URL",
       "public address of the webhook (domain mode), to register it with Kapso and to check it",
     ),
-    verify_token: secret("KAPSO_WEBHOOK_VERIFY_TOKEN", "token of Meta's verification by GET"),
     secret: secret(
       "KAPSO_WEBHOOK_SECRET",
       "secret that signs webhooks; one is made when we register our own",
@@ -122,6 +121,7 @@ export const SETTINGS = {
       ),
       secret: true,
     },
+    verify_token: secret("KAPSO_WEBHOOK_VERIFY_TOKEN", "token of Meta's verification by GET"),
   },
   tailscale: {
     bin: setting(

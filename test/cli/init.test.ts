@@ -324,6 +324,38 @@ describe.concurrent("wa-cli init --yes", () => {
   });
 });
 
+test("wa-cli init writes in the order of config.example.toml", async () => {
+  await using machine = await Machine.start();
+  const { meta } = machine;
+  const env = {
+    ...meta.env,
+    KAPSO_ALLOWED_NUMBERS: FRIEND,
+    KAPSO_MODE: "domain",
+    WA_WEBHOOK_URL: "https://bot.example.com/webhook",
+    KAPSO_WEBHOOK_ADDR: "127.0.0.1:18790",
+    KAPSO_WEBHOOK_SECRET: "the-secret",
+    KAPSO_WEBHOOK_VERIFY_TOKEN: "a-word",
+    OPENCLAW_TOKEN: "gateway-secret",
+    KAPSO_STATE_DIR: join(machine.world.home, "state"),
+    WA_PROVIDER: "meta",
+  };
+
+  expect((await machine.init([], ["--yes"], { env })).code).toBe(0);
+
+  const keys = (text: string) => {
+    let section = "";
+    return text.split("\n").flatMap((line) => {
+      section = /^\[(.+)\]$/.exec(line)?.[1] ?? section;
+      const key = /^(?:# )?([a-z_]+) = /.exec(line)?.[1];
+      return key === undefined ? [] : [`${section}.${key.replace(/_file$/, "")}`];
+    });
+  };
+  const written = keys(machine.text);
+  const example = keys(readFileSync(new URL("../../config.example.toml", import.meta.url), "utf8"));
+  expect(written.length).toBeGreaterThan(12);
+  expect(written).toEqual(example.filter((key) => written.includes(key)));
+});
+
 test("wa-cli init tells which variable goes on winning over an answer", async () => {
   await using machine = await Machine.start();
   const args = [

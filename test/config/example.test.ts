@@ -87,8 +87,8 @@ test("config.example.toml shows the defaults, except where it says so", () => {
     // Nothing listens while polling alone.
     "webhook.addr",
     "webhook.url",
-    "webhook.verify_token",
     "webhook.secret",
+    "webhook.verify_token",
     "tailscale.bin",
     // These two have a default that depends on the machine.
     "gateway.url",
