@@ -2,7 +2,8 @@ import { CommanderError } from "commander";
 import { ConfigError, describeError, RelayError } from "../src/errors.ts";
 import { CommandError, EXIT, exitCodeOf, type ExitCode } from "./exit-code.ts";
 import type { Io } from "./io.ts";
-import { createProgram, refuseFlagAsValue } from "./program.ts";
+import { createProgram } from "./program.ts";
+import { refuseFlagAsValue } from "./values.ts";
 
 /** Process → program → exit code. */
 export async function main(): Promise<void> {

@@ -1,10 +1,9 @@
-import { Argument, Command, InvalidArgumentError, Option } from "commander";
-import { parseDuration } from "../src/config/duration.ts";
+import { Argument, Command, Option } from "commander";
 import { VERSION } from "../src/version.ts";
-import { CommandError, EXIT } from "./exit-code.ts";
 import type { Io } from "./io.ts";
 import { addSeeing } from "./seeing.ts";
 import { MEDIA_KINDS, WAITS } from "./send/options.ts";
+import { once, word, parseTimeout, collect, collectWords, parseCount } from "./values.ts";
 
 const EXAMPLES = `
 Examples:
@@ -282,53 +281,4 @@ function withCommon(command: Command): Command {
     .option("--config <file>", "configuration file")
     .option("--json", "one JSON document on standard output")
     .allowExcessArguments(false);
-}
-
-const VALUED =
-  /^--(to|text|config|timeout|limit|url|media|as|caption|filename|location|contact|react|reply-to|buttons|list|link|template|lang|param|wait|idempotency-key|with|search|since|out|lines|level|dir)$/;
-
-/**
- * `--text --json` has lost its text, and nobody should receive the next flag. A text may still begin with dashes:
- * `--text=--json`.
- */
-export function refuseFlagAsValue(args: readonly string[]): void {
-  for (const [index, arg] of args.entries()) {
-    const value = args[index + 1];
-    if (arg === "--") return;
-    if (VALUED.test(arg) && value !== undefined && /^--\w/.test(value))
-      throw new CommandError(EXIT.usage, `The value of ${arg} is missing: "${value}" looks like an option`, {
-        hint: `if it is meant as the value, write ${arg}=${value}`,
-      });
-  }
-}
-
-function once(value: string, previous: string | undefined): string {
-  if (previous !== undefined) throw new InvalidArgumentError("It is given twice.");
-  return value;
-}
-
-/** The next option is no value. */
-function word(value: string): string {
-  if (/^(--\w|$)/.test(value)) throw new InvalidArgumentError("Its value is missing.");
-  return value;
-}
-
-/** Seconds of `20`, `30s`, `2m`. */
-function parseTimeout(value: string): number {
-  const seconds = (parseDuration(value) ?? 0) / 1000;
-  if (!(seconds >= 1 && seconds <= 3600)) throw new InvalidArgumentError("It must be 1 to 3600 seconds.");
-  return seconds;
-}
-
-function collect(value: string, previous: readonly string[] = []): readonly string[] {
-  return [...previous, value];
-}
-
-function collectWords(value: string, previous: readonly string[] = []): readonly string[] {
-  return collect(word(value), previous);
-}
-
-function parseCount(value: string): number {
-  if (!/^#?[1-9]\d{0,9}$/.test(value)) throw new InvalidArgumentError("It must be a positive whole number.");
-  return Number(value.replace("#", ""));
 }
