@@ -101,6 +101,17 @@ function addSend(program: Command, io: Io): void {
 function addStatus(program: Command, io: Io): void {
   withCommon(program.command("status"))
     .description("what the daemon does: gateway, ways in, queues, what is stuck")
+    .option(
+      "--watch",
+      "go on until Ctrl-C: drawn anew on a terminal, else each change (with --json a line each)",
+    )
+    .addHelpText(
+      "after",
+      `
+Examples:
+  wa-cli status
+  wa-cli status --watch --json`,
+    )
     .action(async (options) => {
       const { status } = await import("./commands/status.ts");
       await status(io, options);
@@ -130,6 +141,7 @@ function addOutbox(program: Command, io: Io): void {
   withCommon(outbox.command("list", { isDefault: true }))
     .description("list them, oldest first")
     .option("--all", "accepted ones too")
+    .option("--reveal", "numbers and ids whole instead of masked")
     .option("--limit <count>", "newest rows at most", parseCount, 50)
     .action(async (options) => {
       const { list } = await import("./commands/outbox.ts");

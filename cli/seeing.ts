@@ -1,4 +1,4 @@
-import { InvalidArgumentError, type Command } from "commander";
+import { InvalidArgumentError, Option, type Command } from "commander";
 import type { Io } from "./io.ts";
 
 /** Commands that show what is there and change nothing. */
@@ -7,6 +7,9 @@ export function addSeeing(program: Command, io: Io): void {
   addMessages(program, io);
   addContacts(program, io);
   addConfig(program, io);
+  addLogs(program, io);
+  addMedia(program, io);
+  addAccount(program, io);
 }
 
 function addTrace(program: Command, io: Io): void {
@@ -90,6 +93,77 @@ Examples:
     .action(async (options) => {
       const { path } = await import("./commands/config.ts");
       await path(io, options);
+    });
+}
+
+function addLogs(program: Command, io: Io): void {
+  withCommon(program.command("logs"))
+    .description("what wa-poller logged lately; --json prints one JSON document a line")
+    .option("-f, --follow", "go on with what is logged from now on, until Ctrl-C")
+    .option("--lines <count>", "newest lines at most", parseCount, 50)
+    .addOption(
+      new Option("--level <level>", "least important lines that are shown")
+        .choices(["trace", "debug", "info", "warn", "error", "fatal"])
+        .default("trace"),
+    )
+    .addHelpText(
+      "after",
+      `
+Examples:
+  wa-cli logs -f
+  wa-cli logs --level warn --lines 200 --json`,
+    )
+    .action(async (options) => {
+      const { logs } = await import("./commands/logs.ts");
+      await logs(io, options);
+    });
+}
+
+function addMedia(program: Command, io: Io): void {
+  const media = program.command("media").description("files of messages");
+  withCommon(media.command("get"))
+    .argument("<id>", "id of the message or its end, or of the file at the provider")
+    .description("the stored file of a message, else from the provider; prints where it is")
+    .option("--out <file>", "put a copy there; nothing is overwritten", once)
+    .addHelpText(
+      "after",
+      `
+Examples:
+  wa-cli media get …00F2A1B3C4D5 --out invoice.pdf
+  wa-cli media get 1013859600285441 --json`,
+    )
+    .action(async (id: string, options) => {
+      const { get } = await import("./commands/media.ts");
+      await get(io, { ...options, id });
+    });
+}
+
+function addAccount(program: Command, io: Io): void {
+  withCommon(program.command("templates"))
+    .description("templates of the account: language, status and parameters")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  wa-cli templates
+  wa-cli templates --json`,
+    )
+    .action(async (options) => {
+      const { templates } = await import("./commands/templates.ts");
+      await templates(io, options);
+    });
+  withReveal(withCommon(program.command("numbers")))
+    .description("numbers of the account that ours belongs to; * marks ours")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  wa-cli numbers --reveal
+  wa-cli numbers --json`,
+    )
+    .action(async (options) => {
+      const { numbers } = await import("./commands/numbers.ts");
+      await numbers(io, options);
     });
 }
 

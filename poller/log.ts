@@ -1,20 +1,31 @@
 import { pino, type DestinationStream } from "pino";
+import type { LogFile } from "../src/log-file.ts";
 import type { Log } from "../src/log.ts";
 
 export interface LogOptions {
   readonly level: string;
   readonly format: "pretty" | "json";
+  /** Every line goes there too, as JSON. */
+  readonly file?: LogFile | undefined;
 }
 
 /** The daemon's log, on stderr: lines for people on a terminal, else JSON. */
-export async function createLog({ level, format }: LogOptions): Promise<Log> {
+export async function createLog({ level, format, file }: LogOptions): Promise<Log> {
+  const stream = format === "json" ? pino.destination({ dest: 2, sync: true }) : await prettyStream();
   const log: Log = pino(
     {
       level,
       base: null,
       redact: ["token", "apiKey", "authorization", "*.token", "*.apiKey", "*.authorization"],
     },
-    format === "json" ? pino.destination({ dest: 2, sync: true }) : await prettyStream(),
+    file === undefined
+      ? stream
+      : {
+          write: (line: string) => {
+            stream.write(line);
+            file.write(line);
+          },
+        },
   );
   return log;
 }

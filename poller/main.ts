@@ -3,6 +3,8 @@ import { systemClock } from "../src/clock.ts";
 import { requireAccount, requireInbound } from "../src/config/account.ts";
 import { loadConfig, type Config } from "../src/config/config.ts";
 import { ConfigError, describeError, RelayError } from "../src/errors.ts";
+import { secretsOf } from "../src/config/secrets.ts";
+import { LogFile } from "../src/log-file.ts";
 import type { Log } from "../src/log.ts";
 import { Store } from "../src/store/store.ts";
 import { showUrl } from "../src/url.ts";
@@ -49,6 +51,8 @@ async function run({ config: file, sandbox, check }: Options): Promise<void> {
   const log = await createLog({
     level: sandbox && config.log.level === "info" ? "warn" : config.log.level,
     format: config.log.format ?? (process.stderr.isTTY ? "pretty" : "json"),
+    ...(config.log.file &&
+      !sandbox && { file: new LogFile(config.state.dir, { secrets: secretsOf(config) }) }),
   });
   const signal = stopSignal(log);
   if (sandbox) {

@@ -1,15 +1,13 @@
 import { createFetch } from "../src/http.ts";
+import { requireAccount } from "../src/config/account.ts";
+import { createMediaFetcher } from "../src/media/cloud.ts";
 import { Downloader } from "../src/media/download.ts";
-import { CloudMediaFetcher } from "../src/media/fetcher.ts";
 import { MediaFolder } from "../src/media/folder.ts";
-import { MEDIA_HOSTS } from "../src/media/hosts.ts";
 import { createPreparer, type OutgoingParts } from "../src/media/outgoing.ts";
 import type { MediaFetcher, MediaPreparer, Transcriber } from "../src/pipeline/media.ts";
 import { createTranscriber } from "../src/transcribe/transcriber.ts";
-import { isLoopback } from "../src/url.ts";
 import type { ApiConnection } from "../src/whatsapp/connection.ts";
 import { lookUpMedia } from "../src/whatsapp/media-lookup.ts";
-import { requireAccount } from "../src/config/account.ts";
 import type { Base } from "./base.ts";
 
 /** What makes files usable, on both ways. */
@@ -23,11 +21,6 @@ export interface MediaTools {
   readonly folder: MediaFolder;
 }
 
-/** Meta gives files only to who has the token; its own servers are the only ones that see it. */
-const META_FILES = "lookaside.fbsbx.com";
-/** Kapso's links need no key as far as is known; if one asks for it, only these may see it. */
-const KAPSO_FILES: ReadonlySet<string> = new Set(["api.kapso.ai", "app.kapso.ai"]);
-
 export function createMediaTools(
   { config, store, clock, log: parent, process }: Base,
   connection: ApiConnection,
@@ -35,29 +28,22 @@ export function createMediaTools(
 ): MediaTools {
   const { media, transcribe, state } = config;
   const log = parent.child({ component: "media" });
-  const { baseUrl, provider } = requireAccount(config);
-  const { host } = new URL(baseUrl);
-  // A provider on this machine is a stand-in, and has its files here too.
-  const allowPrivate = isLoopback(baseUrl) ? [host] : [];
   const folder = new MediaFolder(state.dir, {
     limits: { retentionMs: media.keepMs, quotaBytes: media.quotaBytes },
     inUse: () => store.outbox.files(),
     log,
   });
-  const hasKey = (url: URL) => provider === "meta" && (url.host === META_FILES || url.host === host);
-  const fetcher = new CloudMediaFetcher(
+  const fetcher = createMediaFetcher(
     {
-      downloader: stack.use(new Downloader({ hosts: [...MEDIA_HOSTS, ...media.hosts], allowPrivate })),
-      folder,
+      account: requireAccount(config),
+      authorization: connection.authorization,
       lookUp: async (id, signal) => lookUpMedia(connection, id, signal),
+      folder,
       clock,
       log,
     },
-    {
-      maxBytes: media.maxBytes,
-      headers: (url) => (hasKey(url) ? connection.authorization : {}),
-      headersWhenRefused: (url) => (KAPSO_FILES.has(url.host) ? connection.authorization : {}),
-    },
+    media,
+    stack,
   );
   const outgoing = {
     roots: media.sendFrom,

@@ -1,14 +1,16 @@
 import { loadConfig } from "../../src/config/config.ts";
-import { maskContact } from "../../src/message.ts";
+import { maskNumbers } from "../../src/mask.ts";
 import { DaemonLock } from "../../src/store/lock.ts";
 import { Store } from "../../src/store/store.ts";
 import type { OutboxRow } from "../../src/store/outbox-row.ts";
 import { CommandError, EXIT } from "../exit-code.ts";
 import { print, type Io } from "../io.ts";
+import { shown } from "../records.ts";
 
 interface Common {
   readonly config?: string;
   readonly json?: boolean;
+  readonly reveal?: boolean;
 }
 
 const NEXT = "→ wa-cli outbox retry <id> sends one that was given up, wa-cli outbox drop <id> forgets one";
@@ -18,7 +20,9 @@ export async function list(
   options: Common & { readonly all?: boolean; readonly limit: number },
 ): Promise<void> {
   using store = open(io, options);
-  const rows = store.outbox.list({ all: options.all === true, limit: options.limit }).map(describe);
+  const rows = store.outbox
+    .list({ all: options.all === true, limit: options.limit })
+    .map((row) => describe(row, options.reveal === true));
   const text = rows.map(
     (row) =>
       `#${row.id} ${row.state === "accepted" ? (row.status ?? "accepted") : row.state} to ${row.to}, ${row.attempts} tries, since ${row.createdAt}${row.error ? `: ${row.error}` : ""}`,
@@ -88,19 +92,19 @@ const STATES: Readonly<Record<OutboxRow["state"], string>> = {
 };
 
 /** Without the text, and with the number masked: this is copied into bug reports. */
-function describe(row: OutboxRow) {
+function describe(row: OutboxRow, reveal: boolean) {
   return {
     id: row.id,
     state: row.state,
-    to: maskContact(row.contact),
+    to: shown({ reveal }).contact(row.contact),
     attempts: row.attempts,
     createdAt: new Date(row.created_at).toISOString(),
     dueAt: new Date(row.due_at).toISOString(),
-    wamid: row.wamid ?? undefined,
+    wamid: row.wamid === null ? undefined : shown({ reveal }).wamid(row.wamid),
     /** What WhatsApp told of it: sent, delivered, read, played or failed. */
     status: row.status ?? undefined,
     statusAt: row.status_at === null ? undefined : new Date(row.status_at).toISOString(),
     code: row.code ?? undefined,
-    error: row.error ?? undefined,
+    error: row.error === null ? undefined : maskNumbers(row.error),
   };
 }

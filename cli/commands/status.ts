@@ -1,13 +1,15 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { loadConfig } from "../../src/config/config.ts";
+import { maskNumbers } from "../../src/mask.ts";
 import { maskContact } from "../../src/message.ts";
 import { isWell, PART_NAMES, type PartName } from "../../src/part.ts";
 import { GRACE_MS } from "../../src/pipeline/gap-detector.ts";
 import { DaemonLock } from "../../src/store/lock.ts";
 import { Store } from "../../src/store/store.ts";
-import { paint, print, type Io } from "../io.ts";
+import { paint, print, type Answer, type Io } from "../io.ts";
 
 const part = z.object({
   kind: z.string(),
@@ -63,6 +65,7 @@ interface Status {
   }[];
 }
 
+const WATCH_MS = 1000;
 const STUCK_ROWS = 10;
 const GAP_HOURS = 24;
 const NOTHING: Omit<Status, "state"> = {
@@ -78,20 +81,41 @@ const NOTHING: Omit<Status, "state"> = {
   stuck: [],
 };
 
+interface Options {
+  readonly config?: string;
+  readonly json?: boolean;
+  readonly watch?: boolean;
+}
+
 /** Shows what the state folder tells; works while the daemon runs and while it does not. */
-export async function status(
-  io: Io,
-  options: { readonly config?: string; readonly json?: boolean },
-): Promise<void> {
-  const config = loadConfig({ env: io.env, file: options.config });
-  const folder = config.state.dir;
+export async function status(io: Io, options: Options): Promise<void> {
+  const { dir } = loadConfig({ env: io.env, file: options.config }).state;
+  if (options.watch === true) return watch(io, dir, options.json === true);
+  print(io, await look(dir, io), options.json);
+}
+
+async function look(folder: string, io: Io): Promise<Answer> {
   if (!existsSync(join(folder, "relay.db"))) {
     const text = `wa-poller has not run yet: there is no state in ${folder}`;
-    return print(io, { json: { ...NOTHING, state: folder }, text }, options.json);
+    return { json: { ...NOTHING, state: folder }, text };
   }
   using store = Store.open(folder);
   const found = await readStatus(store, folder);
-  print(io, { json: found, text: describe(found, io) }, options.json);
+  return { json: found, text: describe(found, io) };
+}
+
+/** A terminal is drawn anew; elsewhere each change is printed once, with `asJson` as a line. Ends when it is interrupted. */
+async function watch(io: Io, folder: string, asJson: boolean): Promise<void> {
+  let last: string | undefined;
+  while (!io.signal.aborted) {
+    const answer = await look(folder, io);
+    const news = JSON.stringify(answer.json);
+    if (!asJson && io.stdout.isTTY === true)
+      io.stdout.write(`\u001B[H\u001B[2J${answer.text}\n\n${new Date().toISOString()}, Ctrl-C ends\n`);
+    else if (news !== last) print(io, answer, asJson);
+    last = news;
+    await sleep(WATCH_MS, undefined, { signal: io.signal }).catch(() => {});
+  }
 }
 
 async function readStatus(store: Store, folder: string): Promise<Status> {
@@ -140,7 +164,7 @@ async function readStatus(store: Store, folder: string): Promise<Status> {
         to: maskContact(row.contact),
         state: row.state,
         code: row.code ?? undefined,
-        error: row.error ?? undefined,
+        error: row.error === null ? undefined : maskNumbers(row.error),
       })),
   };
 }

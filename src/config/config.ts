@@ -39,7 +39,12 @@ export interface Config {
   /** Undefined when nothing is to be transcribed. */
   readonly transcribe: TranscribeConfig | undefined;
   readonly state: { readonly dir: string; readonly keepTextMs: number };
-  readonly log: { readonly level: string; readonly format: "pretty" | "json" | undefined };
+  readonly log: {
+    readonly level: string;
+    readonly format: "pretty" | "json" | undefined;
+    /** Its newest lines are kept in the state folder too. */
+    readonly file: boolean;
+  };
 }
 
 export interface ConfigInput {
@@ -83,7 +88,7 @@ export function loadConfig({ env, file }: ConfigInput): Config {
     media: readMedia(values, dir, home, problems),
     transcribe: readTranscribe(values, home, problems),
     state: { dir, keepTextMs: values.state.keep_text },
-    log: { level: values.log.level, format: values.log.format },
+    log: values.log,
   };
   if (problems.length > 0) throw new ConfigError(problems);
   return freeze(config);

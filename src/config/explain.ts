@@ -48,7 +48,9 @@ export function explainConfig(input: ConfigInput): {
 function asWritten({ value, given, setting, origin }: ReadSetting): unknown {
   if (typeof value !== "number") return value;
   const written = origin.kind === "default" ? z.toJSONSchema(setting.schema, { io: "input" }).default : given;
-  return typeof written === "string" && Number.isNaN(Number(written)) ? written : value;
+  if (typeof written === "string" && Number.isNaN(Number(written))) return written;
+  // A bare number of a duration counts seconds.
+  return Number(written) * 1000 === value ? `${Number(written)}s` : value;
 }
 
 /** What a key without a value comes to. */

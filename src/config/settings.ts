@@ -274,6 +274,11 @@ export const SETTINGS = {
       "WA_LOG_FORMAT",
       "default: pretty on a terminal, else json",
     ),
+    file: setting(
+      z.boolean().default(true),
+      "WA_LOG_FILE",
+      "keep the newest lines in the state folder too, for wa-cli logs (10 MB at most)",
+    ),
   },
 } as const satisfies Record<string, Record<string, Setting>>;
 

@@ -497,6 +497,7 @@ const VARIABLES: readonly (readonly [string, string, string, string, unknown])[]
   ["WA_KEEP_TEXT", "1d", "state", "keep_text", 1440 * MINUTE],
   ["WA_LOG_LEVEL", "debug", "log", "level", "debug"],
   ["WA_LOG_FORMAT", "json", "log", "format", "json"],
+  ["WA_LOG_FILE", "false", "log", "file", false],
 ];
 
 describe("the environment", () => {
