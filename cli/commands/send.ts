@@ -7,7 +7,7 @@ import { requireAccount } from "../../src/config/account.ts";
 import { loadConfig, type Config } from "../../src/config/config.ts";
 import { createFetch } from "../../src/http.ts";
 import { canonicalPhone } from "../../src/phone.ts";
-import type { NewOutgoing } from "../../src/pipeline/answer.ts";
+import type { NewOutgoing } from "../../src/pipeline/outbox.ts";
 import { refuseCount } from "../../src/pipeline/conscience.ts";
 import { windowOf } from "../../src/pipeline/window.ts";
 import type { SendKey } from "../../src/store/admission.ts";

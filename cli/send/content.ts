@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { describeError } from "../../src/errors.ts";
 import { describeOutgoing, type OutgoingContent, type RichContent } from "../../src/outgoing.ts";
-import type { NewOutgoing } from "../../src/pipeline/answer.ts";
+import type { NewOutgoing } from "../../src/pipeline/outbox.ts";
 import { BURST } from "../../src/pipeline/pair-rate.ts";
 import { brokenLimit } from "../../src/whatsapp/limits.ts";
 import { toMessages } from "../../src/whatsapp/messages.ts";

@@ -1,4 +1,4 @@
-import type { NewOutgoing } from "../../src/pipeline/answer.ts";
+import type { NewOutgoing } from "../../src/pipeline/outbox.ts";
 import { outgoingBody } from "../../src/whatsapp/outgoing.ts";
 import type { Answer } from "../io.ts";
 

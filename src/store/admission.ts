@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { z } from "zod";
-import type { NewOutgoing } from "../pipeline/answer.ts";
+import type { NewOutgoing } from "../pipeline/outbox.ts";
 import type { Refusal, SentCounts } from "../pipeline/conscience.ts";
 import { contacts } from "./contacts.ts";
 import type { Database } from "./database.ts";
@@ -44,7 +44,7 @@ export function insertOutgoing(
 ): number[] {
   const batch = randomUUID();
   return messages.map(({ to, text, media, content, quotes }, part) => {
-    if (to.phone === undefined && to.bsuid === undefined)
+    if (!question && to.phone === undefined && to.bsuid === undefined)
       throw new TypeError("Cannot identify whom a message is for");
     const inserted = db.get(
       `INSERT INTO outbox (batch, part, inbox_seq, contact, phone, bsuid, text, media, content, quotes, tracking_id, state, idempotency_key,

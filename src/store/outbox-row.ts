@@ -6,6 +6,7 @@ import type { Claim } from "../pipeline/outbox.ts";
 export const outboxRow = z.object({
   id: z.int(),
   batch: z.string(),
+  inbox_seq: z.int().nullable(),
   part: z.int(),
   contact: z.string(),
   phone: z.string().nullable(),
@@ -18,6 +19,7 @@ export const outboxRow = z.object({
   due_at: z.int(),
   claimed_by: z.string().nullable(),
   claimed_at: z.int().nullable(),
+  alive_at: z.int().nullable(),
   doubtful_since: z.int().nullable(),
   wamid: z.string().nullable(),
   code: z.string().nullable(),
