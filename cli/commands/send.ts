@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../src/clock.ts";
@@ -10,7 +11,7 @@ import { canonicalPhone } from "../../src/phone.ts";
 import type { NewOutgoing } from "../../src/pipeline/outbox.ts";
 import { refuseCount } from "../../src/pipeline/conscience.ts";
 import { windowOf } from "../../src/pipeline/window.ts";
-import type { SendKey } from "../../src/store/admission.ts";
+import type { Admitted, SendKey } from "../../src/store/admission.ts";
 import { DaemonLock } from "../../src/store/lock.ts";
 import type { OutboxRow } from "../../src/store/outbox-row.ts";
 import { Store } from "../../src/store/store.ts";
@@ -77,7 +78,7 @@ async function readRequest(io: Io, options: SendOptions): Promise<Request> {
 async function sendNow(world: World, request: Request): Promise<Answer> {
   const { config, store, io, api } = world;
   const { options, named, key } = request;
-  const before = key && store.outbox.findKey(key);
+  const before = key && (await findBefore(store, key));
   const admitted = before ?? (await admit(world, request));
   if (admitted.kind === "refused") throw refused(admitted.refusal);
   if (admitted.kind === "known" && !admitted.isSame)
@@ -99,7 +100,16 @@ async function sendNow(world: World, request: Request): Promise<Answer> {
   return report(rows, { to: showRecipient(named.to), ids, wait: options.wait, isRepeated, noStatus });
 }
 
-async function admit(world: World, request: Request) {
+/** A send that its caller was told to try again is none, even if the caller was killed before it was taken off the list. */
+async function findBefore(store: Store, key: SendKey): Promise<Admitted | undefined> {
+  const found = store.outbox.findKey(key);
+  const rows = found?.kind === "known" ? found.ids.flatMap((id) => store.outbox.get(id) ?? []) : [];
+  if (rows.length === 0 || !rows.every(isTakenBack)) return found;
+  for (const { id } of rows) await store.outbox.drop(id);
+  return undefined;
+}
+
+async function admit(world: World, request: Request): Promise<Admitted> {
   const { config, store } = world;
   const { send: policy } = config;
   const known = await lookUp(world, request);
@@ -107,7 +117,7 @@ async function admit(world: World, request: Request) {
   const passage = passFor(request, known, config);
   const messages = await toQueue(world.io, request, passage, config, config.state.dir);
   const now = Date.now();
-  return store.outbox.admit(
+  const admitted = await store.outbox.admit(
     {
       messages,
       key: request.key,
@@ -117,6 +127,10 @@ async function admit(world: World, request: Request) {
     },
     now,
   );
+  // Nobody will send the copies.
+  if (admitted.kind !== "queued")
+    for (const { media } of messages) if (media) await rm(media.path, { force: true });
+  return admitted;
 }
 
 /** What the store knows of the person, and what the provider does. */
@@ -124,7 +138,8 @@ async function lookUp(world: World, { named, options }: Request): Promise<Known>
   const { config, store, io } = world;
   const known = lookUpStored(store, config, named);
   const ownPhone = known.ownPhone ?? (named.to.phone && (await learnOwnPhone(store, world, io.signal)));
-  const isNeeded = config.send.checkWindow && options.template === undefined;
+  const { allowTo, checkWindow } = config.send;
+  const isNeeded = (checkWindow && options.template === undefined) || (allowTo.recent && !allowTo.everybody);
   if (windowOf(known.openedAt, Date.now()).kind === "open" || !isNeeded) return { ...known, ownPhone };
   return {
     ...known,

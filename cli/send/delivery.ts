@@ -72,7 +72,8 @@ function read(store: Store, ids: readonly number[]): OutboxRow[] {
 /** Nothing may leave later than the caller was told; what waits for the person to write goes when its head did not leave. */
 async function takeBack(store: Store, rows: readonly OutboxRow[]): Promise<void> {
   const hasFailed = rows.some(({ state }) => state !== "accepted" && state !== "held");
-  for (const { id, state, error } of rows)
+  // From the end: what is left of it for a moment is its beginning.
+  for (const { id, state, error } of rows.toReversed())
     if (state === "queued" || (state === "held" && hasFailed))
       await store.outbox.withdraw(id, error ?? BEHIND, Date.now());
 }

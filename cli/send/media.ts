@@ -1,5 +1,5 @@
 import { rm } from "node:fs/promises";
-import { resolve } from "node:path";
+import { join, resolve, sep } from "node:path";
 import { systemClock } from "../../src/clock.ts";
 import type { Config } from "../../src/config/config.ts";
 import { silentLog } from "../../src/log.ts";
@@ -18,7 +18,7 @@ import { usage, type SendOptions } from "./options.ts";
  */
 export async function prepareMedia(
   options: SendOptions & { readonly media: string },
-  { account, media }: Config,
+  { account, media, state }: Config,
   folder: string,
   signal: AbortSignal,
 ): Promise<OutgoingContent> {
@@ -33,6 +33,8 @@ export async function prepareMedia(
     { asVoice: as === "voice", asSticker: as === "sticker", asDocument: as === "document" },
     {
       roots: ["/"],
+      // Keys and everybody's messages are there; the files that people sent may be passed on.
+      closed: resolve(reference).startsWith(join(state.dir, "media") + sep) ? undefined : state.dir,
       folder: new MediaFolder(folder, { limits, log: silentLog }),
       downloader,
       clock: systemClock,

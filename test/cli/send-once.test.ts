@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { Store } from "../../src/store/store.ts";
@@ -104,6 +105,17 @@ describe("wa-cli send --idempotency-key", () => {
 
     expect((await world.run(keyed("hi"))).code).toBe(0);
     expect(world.texts).toEqual(["hi"]);
+  });
+
+  test("killed after it was taken back: the same key sends it", async () => {
+    await using world = await World.start();
+    await world.run(keyed("hi"));
+    const db = new DatabaseSync(join(world.state, "relay.db"));
+    db.exec("UPDATE outbox SET state = 'dead', code = 'withdrawn', wamid = NULL");
+    db.close();
+
+    expect((await world.run(keyed("hi"))).code).toBe(0);
+    expect(world.texts).toEqual(["hi", "hi"]);
   });
 
   test("a window that closed since, or a cap, does not change what is told", async () => {

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { DaemonLock } from "../../src/store/lock.ts";
@@ -249,6 +249,22 @@ describe("wa-cli send --media", () => {
     expect(world.kapso.sent).toEqual([]);
     const folder = join(world.state, "media");
     expect(existsSync(folder) ? readdirSync(folder) : []).toEqual([]);
+  });
+
+  test("nothing of the state folder but people's files", async () => {
+    await using world = await World.start();
+    await world.send("first");
+    const secret = join(world.state, "device.json");
+    writeFileSync(secret, "{}");
+    mkdirSync(join(world.state, "media"), { recursive: true });
+    const file = join(world.state, "media", "cat.png");
+    writeFileSync(file, PNG);
+
+    const refused = await world.run(["send", "--to", TO, "--media", secret]);
+    const sent = await world.run(["send", "--to", TO, "--media", file]);
+
+    expect([refused.code, sent.code]).toEqual([2, 0]);
+    expect(world.kapso.sent).toMatchObject([{ text: "first" }, { media: { type: "image" } }]);
   });
 
   test("a file that is not there", async () => {
