@@ -488,12 +488,12 @@ describe("wa-cli send --wait", () => {
     using lock = DaemonLock.tryAcquire(world.state);
     using store = Store.open(world.state);
     const running = world.run(
-      ["send", "--to", TO, "--text", "hi", "--wait", wait, "--timeout", "2", "--json"],
+      ["send", "--to", TO, "--text", "hi", "--wait", wait, "--timeout", "6", "--json"],
       { env },
     );
     while (world.kapso.sent.length < 2) await new Promise((resolve) => setTimeout(resolve, 10));
-    const wamid = world.kapso.sent[1]?.wamid ?? "";
-    for (const each of statuses) await store.statuses.note([{ wamid, status: each }], Date.now());
+    const { wamid = "", trackingId } = world.kapso.sent[1] ?? {};
+    for (const each of statuses) await store.statuses.note([{ wamid, trackingId, status: each }], Date.now());
 
     const ran = await running;
 
@@ -514,10 +514,8 @@ describe("wa-cli send --wait", () => {
     );
     while (world.kapso.sent.length < 2) await new Promise((resolve) => setTimeout(resolve, 10));
     const failure = { code: "131026", error: "131026: not on WhatsApp" };
-    await store.statuses.note(
-      [{ wamid: world.kapso.sent[1]?.wamid ?? "", status: "failed", failure }],
-      Date.now(),
-    );
+    const { wamid = "", trackingId } = world.kapso.sent[1] ?? {};
+    await store.statuses.note([{ wamid, trackingId, status: "failed", failure }], Date.now());
 
     const ran = await running;
 
