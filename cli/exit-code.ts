@@ -42,6 +42,7 @@ export function exitCodeOf(error: unknown): ExitCode {
 export function exitCodeOfRow(code: string | null): ExitCode {
   if (code === "withdrawn") return EXIT.temporary;
   if (code === "credentials") return EXIT.credentials;
+  if (code === "unknown") return EXIT.unknown;
   return code !== null && isUndeliverable(code) ? EXIT.undeliverable : EXIT.failed;
 }
 

@@ -96,6 +96,7 @@ function addOutbox(program: Command, io: Io): void {
   withCommon(outbox.command("retry"))
     .argument("<id>", "number in the list", parseCount)
     .description("queue a message again that was given up, with the parts behind it")
+    .option("--force", "also one that may have left already")
     .action(async (id: number, options) => {
       const { retry } = await import("./commands/outbox.ts");
       await retry(io, { ...options, id });

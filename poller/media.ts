@@ -29,7 +29,7 @@ const META_FILES = "lookaside.fbsbx.com";
 const KAPSO_FILES: ReadonlySet<string> = new Set(["api.kapso.ai", "app.kapso.ai"]);
 
 export function createMediaTools(
-  { config, clock, log: parent, process }: Base,
+  { config, store, clock, log: parent, process }: Base,
   connection: ApiConnection,
   stack: AsyncDisposableStack,
 ): MediaTools {
@@ -41,6 +41,7 @@ export function createMediaTools(
   const allowPrivate = isLoopback(baseUrl) ? [host] : [];
   const folder = new MediaFolder(state.dir, {
     limits: { retentionMs: media.keepMs, quotaBytes: media.quotaBytes },
+    inUse: () => store.outbox.files(),
     log,
   });
   const hasKey = (url: URL) => provider === "meta" && (url.host === META_FILES || url.host === host);
@@ -60,6 +61,7 @@ export function createMediaTools(
   );
   const outgoing = {
     roots: media.sendFrom,
+    closed: state.dir,
     folder,
     downloader: stack.use(new Downloader({ hosts: "any", allowPrivate: [] })),
     clock,

@@ -133,7 +133,7 @@ function publish(base: WaysInBase, port: number, registrar: Registrar | undefine
   };
   if (config.delivery.mode === "domain") {
     if (config.webhook.url !== undefined) announce(config.webhook.url);
-    else if (config.webhook.secret === undefined)
+    else if (config.provider === "meta" || config.webhook.secret === undefined)
       ownLog.info({ hint: "set webhook.url (WA_WEBHOOK_URL) to have it registered" }, NOT_REGISTERED);
     return [];
   }

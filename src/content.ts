@@ -57,7 +57,7 @@ export interface Media {
   readonly mimeType?: string;
   /** Hexadecimal, as claimed. */
   readonly sha256?: string;
-  /** As its sender called it. */
+  /** As its sender called it, without what would mislead: for people to read, never a path. */
   readonly filename?: string;
 }
 

@@ -10,11 +10,8 @@ export interface Identity {
   readonly bsuid?: string;
 }
 
-/**
- * Why a message is stored but starts no turn of the agent, when that is known from the message alone. What is `context`
- * reaches the agent with the person's next turn; the others never do.
- */
-export type Passive = "history" | "group" | "context" | "system";
+/** Why a message never reaches the agent, when that is known from the message alone. */
+export type Passive = "history" | "group" | "system";
 
 /** Texts of an advertisement, as its owner wrote them. */
 export interface Referral {

@@ -30,10 +30,17 @@ export async function list(
   );
 }
 
-export async function retry(io: Io, options: Common & { readonly id: number }): Promise<void> {
+export async function retry(
+  io: Io,
+  options: Common & { readonly id: number; readonly force?: boolean },
+): Promise<void> {
   const { dir } = loadConfig({ env: io.env, file: options.config }).state;
   using store = Store.open(dir);
   const row = find(store, options.id);
+  if (row.state === "dead" && row.code === "unknown" && options.force !== true)
+    throw new CommandError(EXIT.unknown, `Message #${options.id} may have left already`, {
+      hint: `if the person did not get it: wa-cli outbox retry ${options.id} --force`,
+    });
   if (!(await store.outbox.revive(options.id, Date.now())))
     throw new CommandError(EXIT.failed, `Message #${options.id} ${whyNot(row)}`, {
       hint: row.state === "dead" ? `wa-cli outbox drop ${options.id} takes it off the list` : undefined,

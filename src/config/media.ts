@@ -17,9 +17,9 @@ export interface MediaConfig {
 /** `dir` is the state's folder. */
 export function readMedia({ media }: Values, dir: string, home: string, problems: string[]): MediaConfig {
   const sendFrom = media.send_from.map((folder) => resolve(expandHome(folder, home)));
-  if (sendFrom.some((folder) => isWithin(dir, folder)))
+  if (sendFrom.some((folder) => isWithin(dir, folder) || isWithin(folder, dir)))
     problems.push(
-      "media.send_from (WA_MEDIA_SEND_FROM): must not hold the state folder, with everybody's files in it",
+      "media.send_from (WA_MEDIA_SEND_FROM): must be apart from the state folder, with everybody's files in it",
     );
   return {
     maxBytes: media.max_size,

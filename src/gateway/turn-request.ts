@@ -36,12 +36,14 @@ export function turnRequest(
  * own with `[System]`; an invisible space in front makes it plain text. An empty message is refused, so it gets one too.
  */
 function neutralise(text: string): string {
-  return /^[\s\p{Cf}]*([/$]|\[system|$)/iu.test(text) ? ZERO_WIDTH_SPACE + text : text;
+  return /^[\s\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}]*([/$]|\[system|$)/iu.test(text)
+    ? ZERO_WIDTH_SPACE + text
+    : text;
 }
 
 /** Goes into the system prompt, where no sender can write; the name is the one part that a sender chooses. */
 function describeSender(message: Inbound, role: string): string {
-  const { phone, bsuid = "" } = message.from;
+  const { phone, bsuid = "unknown" } = message.from;
   const username = readUsername(message.username);
   const facts = {
     channel: "WhatsApp",

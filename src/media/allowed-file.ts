@@ -35,9 +35,14 @@ const REASONS: Readonly<Record<string, string>> = {
  * lead must be below a root too. What counts is where the opened file is: looking first and opening then would let a link
  * be put in between.
  */
-export async function openAllowed(path: string, roots: readonly string[]): Promise<Opened> {
+export async function openAllowed(
+  path: string,
+  roots: readonly string[],
+  /** Nothing below it is given, whatever the roots are. */
+  closed?: string,
+): Promise<Opened> {
   try {
-    return await tryOpen(path, roots);
+    return await tryOpen(path, roots, closed);
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : "";
     const reason = REASONS[code];
@@ -46,12 +51,15 @@ export async function openAllowed(path: string, roots: readonly string[]): Promi
   }
 }
 
-async function tryOpen(path: string, roots: readonly string[]): Promise<Opened> {
+async function tryOpen(path: string, roots: readonly string[], closed: string | undefined): Promise<Opened> {
   const [first] = roots;
   if (first === undefined || path.includes("\0")) return { kind: "refused", reason: OUTSIDE };
   const asked = resolve(first, path);
   const realRoots = await existing(roots);
-  const isAllowed = (place: string) => realRoots.some((root) => isBelow(place, root));
+  const [realClosed] = await existing(closed === undefined ? [] : [closed]);
+  const isAllowed = (place: string) =>
+    realRoots.some((root) => isBelow(place, root)) &&
+    !(realClosed !== undefined && isBelow(place, realClosed));
   // Judged by its name before anything is looked up.
   if (!isAllowed(asked) && !roots.some((root) => isBelow(asked, resolve(root))))
     return { kind: "refused", reason: OUTSIDE };

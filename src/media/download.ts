@@ -48,6 +48,9 @@ const IDLE_MS = 15_000;
 const MAX_REDIRECTS = 3;
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 const MEBIBYTE = 1_048_576;
+/** So long a server may be slow; after that less than 4 KB a second is too little. */
+const PATIENCE_MS = 10_000;
+const MIN_BYTES_PER_MS = 4;
 
 const FOREIGN = "kept by a server that is not on the list of allowed ones";
 const NOT_REACHED = "the connection to the server failed";
@@ -170,12 +173,16 @@ function guarded(resolve: Resolve, { allowPrivate }: HostPolicy): LookupFunction
 async function save(body: Readable, path: string, maxBytes: number): Promise<Download> {
   const hash = createHash("sha256");
   let bytes = 0;
+  const startedAt = performance.now();
   try {
     await using file = await onDisk(open(path, "wx", 0o600));
     const chunks: AsyncIterable<Uint8Array> = body;
     for await (const chunk of chunks) {
       bytes += chunk.byteLength;
       if (bytes > maxBytes) throw tooLarge(maxBytes);
+      // Others wait for their turn.
+      const elapsedMs = performance.now() - startedAt;
+      if (elapsedMs > PATIENCE_MS && bytes < elapsedMs * MIN_BYTES_PER_MS) throw tooSlow();
       hash.update(chunk);
       await onDisk(file.writeFile(chunk));
     }
@@ -197,6 +204,10 @@ async function onDisk<T>(work: Promise<T>): Promise<T> {
 /** Reads no more of it; its connection is closed. */
 function discard(body: Readable): void {
   body.on("error", () => {}).destroy();
+}
+
+function tooSlow(): Failed {
+  return new Failed({ kind: "timeout", reason: "the server gives it too slowly" });
 }
 
 function tooLarge(maxBytes: number): Failed {

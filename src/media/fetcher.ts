@@ -4,7 +4,6 @@ import { describeError } from "../errors.ts";
 import { maskWamid } from "../message.ts";
 import type { Fetched, MediaFetcher, MediaFile } from "../pipeline/media.ts";
 import { abortable } from "../abortable.ts";
-import { cleanFilename } from "./filename.ts";
 import { Retrieval, type RetrievalOptions, type RetrievalParts } from "./retrieval.ts";
 import { Slots } from "../slots.ts";
 
@@ -16,7 +15,7 @@ export interface FetcherOptions extends Partial<RetrievalOptions> {
 }
 
 const MAX_BYTES = 25 * 1_048_576;
-const MAX_PARALLEL = 4;
+const MAX_PARALLEL = 8;
 const TIMEOUT_MS = 60_000;
 
 /** Gets the files of messages into the folder, each once. */
@@ -51,8 +50,7 @@ export class CloudMediaFetcher implements MediaFetcher {
     try {
       const outcome = await this.#get(media, wamid, signal);
       if (typeof outcome === "string") return { kind: "failed", reason: outcome };
-      const filename = cleanFilename(media.filename ?? "");
-      return { kind: "file", file: { ...outcome, ...(filename !== undefined && { filename }) } };
+      return { kind: "file", file: outcome };
     } catch (error) {
       signal.throwIfAborted();
       const fields = { wamid: maskWamid(wamid), reason: describeError(error) };

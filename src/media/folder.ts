@@ -28,6 +28,7 @@ const SWEEP_PAUSE_MS = 60_000;
 /** Ours; whatever else is in the folder stays. */
 const NAME = /^[0-9a-f]{32}\.([0-9a-f]{8}\.part|[a-z0-9][a-z0-9.]*)$/;
 const DRAFT = ".part";
+const STEM_CHARS = 32;
 
 interface Entry {
   readonly path: string;
@@ -42,25 +43,35 @@ interface Entry {
 export class MediaFolder {
   readonly path: string;
   readonly #limits: FolderLimits;
+  readonly #inUse: () => ReadonlySet<string>;
   readonly #log: Log;
+  #known: Promise<Map<string, string>> | undefined;
   /** Of all files; undefined until they were counted. */
   #bytes: number | undefined;
   #sweptAt = 0;
 
   constructor(
     stateFolder: string,
-    { limits = FOLDER_LIMITS, log }: { readonly limits?: FolderLimits; readonly log: Log },
+    {
+      limits = FOLDER_LIMITS,
+      inUse = () => new Set(),
+      log,
+    }: {
+      readonly limits?: FolderLimits;
+      /** Paths of files that somebody still has to send. */
+      readonly inUse?: () => ReadonlySet<string>;
+      readonly log: Log;
+    },
   ) {
     this.path = join(stateFolder, "media");
     this.#limits = limits;
+    this.#inUse = inUse;
     this.#log = log;
   }
 
   /** The file of this message, when it is here. */
   async find(wamid: string): Promise<MediaFile | undefined> {
-    const name = (await this.#names()).find(
-      (each) => each.startsWith(`${stem(wamid)}.`) && !each.endsWith(DRAFT),
-    );
+    const name = (await this.#index()).get(stem(wamid));
     if (name === undefined) return undefined;
     const path = join(this.path, name);
     try {
@@ -88,6 +99,7 @@ export class MediaFolder {
       const { mimeType, extension } = await sniff(draft);
       const path = join(this.path, `${stem(wamid)}.${extension}`);
       await rename(draft, path);
+      (await this.#known)?.set(stem(wamid), `${stem(wamid)}.${extension}`);
       const file = await describe(path, mimeType, sha256);
       if (this.#bytes !== undefined) this.#bytes += file.bytes;
       return file;
@@ -108,16 +120,18 @@ export class MediaFolder {
   /** Removes what is too old, what is too much (the oldest first), and what broken downloads left. */
   async sweep(now: number): Promise<void> {
     this.#sweptAt = now;
+    this.#known = undefined;
     const entries = await this.#entries();
     const age = ({ stats }: Entry) => now - stats.mtimeMs;
     const isDraft = ({ name }: Entry) => name.endsWith(DRAFT);
     const maxAge = Math.max(this.#limits.retentionMs, FRESH_MS);
     let bytes = entries.reduce((sum, { stats }) => sum + stats.size, 0);
     let removed = 0;
+    const inUse = this.#inUse();
     for (const entry of entries.toSorted((a, b) => age(b) - age(a))) {
       const isOver = bytes > this.#limits.quotaBytes && age(entry) > FRESH_MS;
       const isDue = isDraft(entry) ? age(entry) > LEFTOVER_MS : age(entry) > maxAge || isOver;
-      if (!isDue || !removeUnlessTouched(entry)) continue;
+      if (!isDue || inUse.has(entry.path) || !removeUnlessTouched(entry)) continue;
       bytes -= entry.stats.size;
       removed++;
     }
@@ -126,6 +140,17 @@ export class MediaFolder {
     if (removed > 0) this.#log.info({ removed, bytes }, "old media files removed");
     if (bytes > quotaBytes)
       this.#log.warn({ bytes, quotaBytes }, "media files of the last hour exceed their quota");
+  }
+
+  /** Which file is whose: the folder is read once, however many there are in it. */
+  async #index(): Promise<Map<string, string>> {
+    this.#known ??= this.#names().then(
+      (names) =>
+        new Map(
+          names.filter((name) => !name.endsWith(DRAFT)).map((name) => [name.slice(0, STEM_CHARS), name]),
+        ),
+    );
+    return this.#known;
   }
 
   async #entries(): Promise<Entry[]> {
@@ -149,7 +174,7 @@ export class MediaFolder {
 
 /** The part of a name that tells the message. */
 function stem(wamid: string): string {
-  return createHash("sha256").update(wamid).digest("hex").slice(0, 32);
+  return createHash("sha256").update(wamid).digest("hex").slice(0, STEM_CHARS);
 }
 
 async function describe(path: string, mimeType: string, sha256: string): Promise<MediaFile> {

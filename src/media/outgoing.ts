@@ -9,7 +9,7 @@ import type { Log } from "../log.ts";
 import type { MediaFile, MediaPreparer } from "../pipeline/media.ts";
 import { openAllowed } from "./allowed-file.ts";
 import type { Downloader } from "./download.ts";
-import { cleanFilename } from "./filename.ts";
+import { cleanFilename } from "../filename.ts";
 import type { MediaFolder } from "./folder.ts";
 import {
   decideKind,
@@ -27,6 +27,8 @@ import { convertPicture, type ConvertPicture } from "./picture.ts";
 export interface OutgoingParts {
   /** Folders that files may be sent from, with all that is below them; a relative reference counts from the first. */
   readonly roots: readonly string[];
+  /** Holds everybody's files: nothing below it is sent. */
+  readonly closed?: string | undefined;
   readonly folder: Pick<MediaFolder, "draft" | "keep" | "hasRoom">;
   /** One that asks no server of this machine or its network: the agent may have been told to. */
   readonly downloader: Pick<Downloader, "get">;
@@ -101,7 +103,7 @@ export async function prepareOutgoing(
     const isCaption = takesCaption(as) && caption.length <= MAX_CAPTION;
     return {
       kind: "file",
-      file: { ...file, mimeType, filename },
+      file: { ...file, mimeType },
       as,
       filename,
       ...(caption !== "" && (isCaption ? { caption } : { text: caption })),
@@ -155,10 +157,10 @@ function readPath(reference: string): string | undefined {
 
 async function copy(
   path: string,
-  { roots, folder }: OutgoingParts,
+  { roots, closed, folder }: OutgoingParts,
   signal: AbortSignal,
 ): Promise<Brought | Refused> {
-  const opened = await openAllowed(path, roots);
+  const opened = await openAllowed(path, roots, closed);
   if (opened.kind === "refused") return opened;
   await using handle = opened.handle;
   if (opened.bytes > MAX_BYTES) return refuse(tooLarge(opened.bytes));

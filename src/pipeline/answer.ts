@@ -1,14 +1,15 @@
 import type { Clock } from "../clock.ts";
-import { isMedia } from "../content.ts";
 import { DeadlineError, withDeadline } from "../deadline.ts";
 import { describeError, GatewayError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import { maskContact, maskWamid, type Identity } from "../message.ts";
+import { maskContact, maskWamid } from "../message.ts";
 import type { Guard, Verdict } from "./guard.ts";
 import type { Lanes } from "./lanes.ts";
-import type { MediaFetcher, MediaPreparer, MediaReference, OutgoingMedia, Transcriber } from "./media.ts";
+import type { MediaFetcher, MediaPreparer, MediaReference, Transcriber } from "./media.ts";
+import type { NewOutgoing } from "./outbox.ts";
+import { makeReady } from "./ready.ts";
 import type { Stored } from "./receive.ts";
-import { isSilent, visibleText } from "./reply.ts";
+import { composeReplies } from "./replies.ts";
 import { imagesOf, turnText, type Question, type Ready, type Turn } from "./turn.ts";
 import { keepTyping, type TypingOptions } from "./typing.ts";
 
@@ -27,15 +28,6 @@ export interface Gateway {
    * @throws GatewayError when the turn ended without an answer and asking again would not help
    */
   ask(turn: Turn, onWork: () => void, signal: AbortSignal): Promise<Answer>;
-}
-
-export interface NewOutgoing {
-  readonly to: Identity;
-  /** With a file, its caption. */
-  readonly text: string;
-  readonly media?: OutgoingMedia | undefined;
-  /** wamid of the message that it quotes. */
-  readonly quotes?: string | undefined;
 }
 
 /** How a message ended, and what is to be sent for it. */
@@ -121,30 +113,12 @@ export class Answerer {
     const ready = verdict?.kind === "allow" && stored.hasMedia ? this.#makeReady(seq) : undefined;
     // It rejects when we stop; whoever waits for it hears of that.
     ready?.catch(() => {});
-    lanes.push(guard.sessionOf(contact), () => this.#answer(seq, { verdict, ready, replayed }));
+    lanes.push(guard.sessionOf(contact), () => this.#answer(seq, { verdict, ready, replayed }), ready);
   }
 
   async #makeReady(seq: number): Promise<Ready | undefined> {
-    const { inbox, media, transcriber, log } = this.#parts;
-    const question = await inbox.question(seq);
-    if (!question || !isMedia(question.content)) return undefined;
-    const { content, wamid } = question;
-    const fetched = await media.fetch(content, wamid, this.#signal);
-    if (fetched.kind === "failed")
-      log.warn({ wamid: maskWamid(wamid), reason: fetched.reason }, "file not fetched");
-    if (content.type !== "voice") return { fetched };
-    if (content.transcript !== undefined)
-      return { fetched, transcript: { kind: "text", text: content.transcript } };
-    if (fetched.kind === "failed") return { fetched };
-    if (!transcriber)
-      return {
-        fetched,
-        transcript: { kind: "none", reason: "transcription is not set up (transcribe.provider)" },
-      };
-    const transcript = await transcriber.transcribe(fetched.file, this.#signal);
-    if (transcript.kind === "none")
-      log.warn({ wamid: maskWamid(wamid), reason: transcript.reason }, "voice message not transcribed");
-    return { fetched, transcript };
+    const question = await this.#parts.inbox.question(seq);
+    return question && makeReady(question, this.#parts, this.#signal);
   }
 
   async #answer(seq: number, { verdict, ...first }: Judged): Promise<void> {
@@ -235,35 +209,14 @@ export class Answerer {
     }
   }
 
-  /** Texts first, then files; a short text is the caption of the only file. */
-  async #replies(question: Question, { text, media }: Answer): Promise<readonly NewOutgoing[]> {
-    const { format, preparer, log } = this.#parts;
-    const files: OutgoingMedia[] = [];
-    const refusals: string[] = [];
-    for (const reference of media) {
-      const prepared = await preparer.prepare(reference, this.#signal);
-      if (prepared.kind === "file") files.push(prepared.media);
-      else {
-        refusals.push(`(A file was not sent: ${prepared.reason})`);
-        log.warn({ wamid: maskWamid(question.wamid), reason: prepared.reason }, "file of an answer not sent");
-      }
-    }
-    // Judged again as it will be seen: markup can hide a token from the first look.
-    const texts = (await format(visibleText(text))).filter((part) => !isSilent(part));
-    const [caption = ""] = texts;
-    const [file] = files;
-    const isCaption =
-      file !== undefined && files.length === 1 && texts.length === 1 && canCaption(file, caption);
-    const replies: Omit<NewOutgoing, "to" | "quotes">[] = [
-      ...(isCaption ? [] : [...texts, ...refusals].map((part) => ({ text: part }))),
-      ...files.map((each) => ({ text: isCaption ? caption : "", media: each })),
-      ...(isCaption ? refusals.map((part) => ({ text: part })) : []),
-    ];
+  async #replies(question: Question, answer: Answer): Promise<readonly NewOutgoing[]> {
+    const log = this.#parts.log.child({ wamid: maskWamid(question.wamid) });
+    const replies = await composeReplies(answer, { ...this.#parts, log }, this.#signal);
     const quotes = replies.length > 0 && (await this.#isQuoted(question)) ? question.wamid : undefined;
     return replies.map((reply, index) => ({
       to: question.from,
       ...reply,
-      ...(index === 0 && quotes && { quotes }),
+      ...(index === 0 && quotes !== undefined && { quotes }),
     }));
   }
 
@@ -287,16 +240,16 @@ export class Answerer {
         parts,
         waitedMs: question.receivedAt - question.sentAt,
         durationMs: clock.now() - question.receivedAt,
-        ...(state === "denied" && { hint: "to let this person write, add the number to security.roles" }),
+        ...(state === "denied" && {
+          hint: `to let this person write, add ${howListed(question)} to security.roles`,
+        }),
       },
       "message settled",
     );
   }
 }
 
-/** https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/image-messages */
-const MAX_CAPTION_CHARS = 1024;
-
-function canCaption({ as }: OutgoingMedia, text: string): boolean {
-  return (as === "image" || as === "video" || as === "document") && text.length <= MAX_CAPTION_CHARS;
+/** A user id says nothing about a person to anybody else, and there is no other way to learn it. */
+function howListed({ from: { phone, bsuid } }: Question): string {
+  return phone === undefined && bsuid !== undefined ? `"${bsuid}"` : "the number";
 }

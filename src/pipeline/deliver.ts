@@ -28,6 +28,8 @@ const BLOCKED: Backoff = { firstMs: 30_000, maxMs: 600_000 };
 const LOOK: Backoff = { firstMs: 2000, maxMs: 60_000 };
 /** A parameter is wrong, or the message that it names is not there. */
 const UNQUOTABLE: ReadonlySet<string> = new Set(["100", "131009"]);
+/** Much shorter than the time after which a claim counts as abandoned. */
+const RENEW_MS = 30_000;
 const MIN_PAUSE_MS = 500;
 /** Tries of unknown outcome before a person has to decide. */
 const MAX_DOUBTS = 5;
@@ -44,6 +46,7 @@ export class Deliverer {
   readonly #options: DeliverOptions;
   readonly #signal: AbortSignal;
   readonly #pairRate: PairRate;
+  readonly #startedAt: number;
   readonly #queued = new Set<string>();
   #closedUntil = 0;
   #blocks = 0;
@@ -53,6 +56,7 @@ export class Deliverer {
     this.#options = options;
     this.#signal = signal;
     this.#pairRate = new PairRate();
+    this.#startedAt = parts.clock.now();
   }
 
   /** Scans for due rows until the signal aborts. `wake` makes it prompt. */
@@ -99,7 +103,9 @@ export class Deliverer {
     const { sender, clock } = this.#parts;
     const startedAt = clock.now();
     this.#pairRate.note(contact, startedAt);
-    const outcome = await sender.send(claim, this.#signal);
+    const sent = new AbortController();
+    void this.#keepClaim(claim, sent.signal);
+    const outcome = await sender.send(claim, this.#signal).finally(() => sent.abort("sent"));
     await this.#record(claim, outcome);
     const { kind } = outcome;
     const fields = {
@@ -121,6 +127,18 @@ export class Deliverer {
         { ...fields, reason: outcome.error },
         "unknown whether the message left, looking it up",
       );
+  }
+
+  /** A large file takes longer than a claim counts. */
+  async #keepClaim(claim: Claim, signal: AbortSignal): Promise<void> {
+    const { outbox, clock, log } = this.#parts;
+    while (!signal.aborted) {
+      await clock.sleep(RENEW_MS, signal).catch(() => {});
+      if (signal.aborted) return;
+      await outbox
+        .renew(claim, clock.now())
+        .catch((err: unknown) => log.warn({ outboxId: claim.id, err }, "claim not renewed"));
+    }
   }
 
   async #record(claim: Claim, outcome: SendOutcome): Promise<void> {
@@ -185,16 +203,26 @@ export class Deliverer {
       return outbox.accepted(claim, sighting, now);
     }
     if (sighting.kind === "unlisted") {
-      if (now - sinceMs < STATUS_MS)
-        return outbox.doubtUntil(claim, sinceMs + STATUS_MS, "Outcome unknown, a status is awaited");
+      // Nobody could hear of it while we were away.
+      const awaitedUntil = Math.max(sinceMs, this.#startedAt) + STATUS_MS;
+      if (now < awaitedUntil)
+        return outbox.doubtUntil(claim, awaitedUntil, "Outcome unknown, a status is awaited");
       // It does not hold up what comes behind it; a status that comes after all still counts.
       log.error(fields, "outcome still unknown, given up: no status came");
-      return outbox.dead(claim, { error: "Outcome unknown: no status of it came within 2 minutes" }, now);
+      return outbox.dead(
+        claim,
+        { code: "unknown", error: "It may have left: no status of it came within 2 minutes" },
+        now,
+      );
     }
     if (sighting.kind === "unclear") {
       if (now - sinceMs < GIVE_UP_MS) return outbox.doubtUntil(claim, now + LOOK.maxMs / 4, sighting.error);
       log.error(fields, "outcome still unknown after 24 hours, given up");
-      return outbox.dead(claim, { error: `Outcome unknown after 24 hours: ${sighting.error}` }, now);
+      return outbox.dead(
+        claim,
+        { code: "unknown", error: `It may have left: unknown after 24 hours: ${sighting.error}` },
+        now,
+      );
     }
     if (now - sinceMs < this.#options.settleMs)
       return outbox.doubtUntil(
@@ -204,7 +232,11 @@ export class Deliverer {
       );
     if (claim.doubts >= MAX_DOUBTS) {
       log.error(fields, "outcome unknown too often, given up");
-      return outbox.dead(claim, { error: `Outcome unknown ${MAX_DOUBTS} times` }, now);
+      return outbox.dead(
+        claim,
+        { code: "unknown", error: `It may have left: its outcome was unknown ${MAX_DOUBTS} times` },
+        now,
+      );
     }
     log.info(fields, "send of unknown outcome did not leave, sending again");
     return outbox.retryAt(claim, now, { error: "Did not leave at the last try" });

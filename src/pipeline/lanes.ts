@@ -1,10 +1,15 @@
+interface Task {
+  readonly run: () => Promise<void>;
+  readonly prerequisite: Promise<unknown> | undefined;
+}
+
 /**
  * Runs tasks in order within a key and side by side across keys, at most `maxParallel` at once. A key costs memory
  * only while it has work.
  */
 export class Lanes {
   readonly #maxParallel: number;
-  readonly #waiting = new Map<string, (() => Promise<void>)[]>();
+  readonly #waiting = new Map<string, Task[]>();
   /** Keys that have work and no running task, in the order in which they got it. */
   readonly #ready = new Set<string>();
   #running = 0;
@@ -20,17 +25,20 @@ export class Lanes {
     return this.#running;
   }
 
-  /** Adds a task at the end of its key's lane. The task must not reject: it settles its own errors. */
-  push(key: string, task: () => Promise<void>): void {
+  /**
+   * Adds a task at the end of its key's lane. The task must not reject: it settles its own errors. It begins after
+   * `prerequisite`, and until then takes nobody's place.
+   */
+  push(key: string, run: () => Promise<void>, prerequisite?: Promise<unknown>): void {
     if (!this.#open) return;
+    const task = { run, prerequisite };
     const lane = this.#waiting.get(key);
     if (lane) {
       lane.push(task);
       return;
     }
     this.#waiting.set(key, [task]);
-    this.#ready.add(key);
-    this.#startReady();
+    this.#offer(key, task);
   }
 
   /** Starts nothing more; what waits is dropped (it is on disk) and what runs may finish. */
@@ -47,6 +55,16 @@ export class Lanes {
     await promise;
   }
 
+  #offer(key: string, { prerequisite }: Task): void {
+    const offer = () => {
+      if (!this.#open) return;
+      this.#ready.add(key);
+      this.#startReady();
+    };
+    if (prerequisite) void prerequisite.then(offer, offer);
+    else offer();
+  }
+
   #startReady(): void {
     for (const key of this.#ready) {
       if (this.#running >= this.#maxParallel) return;
@@ -61,10 +79,11 @@ export class Lanes {
     if (!lane || !task) return;
     this.#running++;
     try {
-      await task();
+      await task.run();
     } finally {
       this.#running--;
-      if (lane.length > 0 && this.#open) this.#ready.add(key);
+      const [next] = lane;
+      if (next && this.#open) this.#offer(key, next);
       else this.#waiting.delete(key);
       this.#startReady();
       if (this.#running === 0) for (const resolve of this.#idleWaiters.splice(0)) resolve();

@@ -1,8 +1,6 @@
 import { findCode } from "./code-ranges.ts";
 import type { Answer } from "./answer.ts";
 
-/** More are taken out of the text, and not sent. */
-const MAX_MEDIA = 10;
 const MEDIA_LINE = /^ {0,3}MEDIA:(?<written>.*)$/s;
 /** With a scheme, from a root, or with an extension: prose behind the word is none of these. */
 const LIKE_A_FILE = /^(?:[a-z][a-z\d+.-]{0,20}:|~|\.{0,2}\/)\S|[^\s.]\.[a-z\d]{1,10}$/iu;
@@ -37,7 +35,7 @@ export function takeMedia(answer: string): Answer {
       kept.push(rest);
     }
   }
-  const media = [...references].slice(0, MAX_MEDIA).map((reference) => ({ reference, asVoice }));
+  const media = [...references].map((reference) => ({ reference, asVoice }));
   return { text: kept.join("\n").trim(), media };
 }
 

@@ -9,8 +9,6 @@ export interface MediaFile {
   readonly bytes: number;
   /** Hexadecimal. */
   readonly sha256: string;
-  /** As its sender called it, cleaned: for people to read, never a path. */
-  readonly filename?: string;
   /** Length of a recording, when the file tells. */
   readonly seconds?: number;
 }

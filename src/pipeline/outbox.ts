@@ -1,6 +1,16 @@
 import type { Identity } from "../message.ts";
 import type { OutgoingMedia } from "./media.ts";
 
+/** A message that is to be sent. */
+export interface NewOutgoing {
+  readonly to: Identity;
+  /** With a file, its caption. */
+  readonly text: string;
+  readonly media?: OutgoingMedia | undefined;
+  /** wamid of the message that it quotes. */
+  readonly quotes?: string | undefined;
+}
+
 /** A message on its way to one person. */
 export interface Outgoing {
   readonly to: Identity;
@@ -116,6 +126,7 @@ export interface Outbox {
   claim(contact: string, by: string, now: number): Promise<Claim | undefined>;
   accepted(claim: Claim, accepted: Accepted, now: number): Promise<void>;
   unquote(claim: Claim, now: number): Promise<void>;
+  renew(claim: Claim, now: number): Promise<void>;
   retryAt(claim: Claim, dueAt: number, reason: Reason): Promise<void>;
   doubtUntil(claim: Claim, dueAt: number, error: string): Promise<void>;
   dead(claim: Claim, reason: Reason, now: number): Promise<void>;

@@ -52,7 +52,7 @@ export interface Turn {
 const MAX_QUOTE_CHARS = 500;
 const ZERO_WIDTH_SPACE = "\u200B";
 const OURS =
-  /^\[(?:(?:file|forwarded|in reply|the file|came here|about|voice|audio|image|video|document|sticker|location|contact|chose|filled|order|reaction|took back|edited|deleted|whatsapp)\b|[^\]]{0,60}\bmessage that can not be shown)/i;
+  /^\[(?:(?:file|forwarded|in reply|the file|came here|about|voice|audio|image|video|document|sticker|location|contact|chose|filled|order|reaction|took back|edited|deleted)\b|[^\]]{0,60}\bmessage that can not be shown)/i;
 
 /** What the agent reads: first what it needs to understand the message, in brackets, then the message. */
 export function turnText(question: Question, ready: Ready | undefined): string {
@@ -105,7 +105,9 @@ export function asTheirs(text: string): string {
 function asSeen(line: string): string {
   return line
     .normalize("NFKC")
-    .replace(/[\p{Cf}\p{M}\u115F\u1160\u2800\u3164]/gu, "")
+    .replace(/[\p{Cc}\p{Cf}\p{M}\p{Default_Ignorable_Code_Point}\u2800]/gu, (unseen) =>
+      /\s/.test(unseen) ? " " : "",
+    )
     .replace(/\s+/g, " ")
     .replace(/^ | (?=\W)|(?<=\[) /g, "");
 }

@@ -196,8 +196,7 @@ export class SqliteInbox implements Inbox, Settlement {
   }
 
   #reachable(contact: string, from: Identity): Identity {
-    const known = contacts.identity(this.#db, contact);
-    return known?.phone !== undefined || known?.bsuid !== undefined ? known : from;
+    return contacts.identity(this.#db, contact) ?? from;
   }
 
   #stored(row: InboxRow): Stored {

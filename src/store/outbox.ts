@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { z } from "zod";
 import type { OutgoingMedia } from "../pipeline/media.ts";
-import type { NewOutgoing } from "../pipeline/answer.ts";
+import type { NewOutgoing } from "../pipeline/outbox.ts";
 import type { Accepted, Claim, Outbox, Reason } from "../pipeline/outbox.ts";
 import { contacts } from "./contacts.ts";
 import type { Database, Parameters } from "./database.ts";
@@ -12,6 +12,7 @@ const CLAIM_MS = 90_000;
 const row = z.object({
   id: z.int(),
   batch: z.string(),
+  inbox_seq: z.int().nullable(),
   part: z.int(),
   contact: z.string(),
   phone: z.string().nullable(),
@@ -24,6 +25,7 @@ const row = z.object({
   due_at: z.int(),
   claimed_by: z.string().nullable(),
   claimed_at: z.int().nullable(),
+  alive_at: z.int().nullable(),
   doubtful_since: z.int().nullable(),
   wamid: z.string().nullable(),
   code: z.string().nullable(),
@@ -48,7 +50,7 @@ export function insertOutgoing(
 ): number[] {
   const batch = randomUUID();
   return messages.map(({ to, text, media, quotes }, part) => {
-    if (to.phone === undefined && to.bsuid === undefined)
+    if (!question && to.phone === undefined && to.bsuid === undefined)
       throw new TypeError("Cannot identify whom a message is for");
     const inserted = db.get(
       `INSERT INTO outbox (batch, part, inbox_seq, contact, phone, bsuid, text, media, quotes, tracking_id, state, due_at, created_at)
@@ -98,8 +100,8 @@ export class SqliteOutbox implements Outbox {
   async dueContacts(now: number): Promise<readonly string[]> {
     return this.#db
       .all(
-        `SELECT contact, min(id), state, due_at, claimed_at FROM outbox WHERE state IN ('queued', 'sending', 'doubt')
-         GROUP BY contact HAVING (state != 'sending' AND due_at <= :now) OR (state = 'sending' AND claimed_at <= :expired)`,
+        `SELECT contact, min(id), state, due_at, coalesce(alive_at, claimed_at) AS seen_at FROM outbox WHERE state IN ('queued', 'sending', 'doubt')
+         GROUP BY contact HAVING (state != 'sending' AND due_at <= :now) OR (state = 'sending' AND seen_at <= :expired)`,
         { now, expired: now - CLAIM_MS },
       )
       .map((found) => z.string().parse(found["contact"]));
@@ -120,6 +122,16 @@ export class SqliteOutbox implements Outbox {
       if (waId !== undefined && to.phone !== undefined)
         contacts.learn(this.#db, contact, { sentTo: to.phone, waId });
     });
+  }
+
+  /** It is still being worked on: nobody else may take it for abandoned. */
+  async renew({ id, by, claimedAt }: Claim, now: number): Promise<void> {
+    await this.#db.write(() =>
+      this.#db.run(
+        "UPDATE outbox SET alive_at = :now WHERE id = :id AND state = 'sending' AND claimed_by = :by AND claimed_at = :claimedAt",
+        { id, by, claimedAt, now },
+      ),
+    );
   }
 
   /** The message that it quotes can not be quoted: it is sent without. */
@@ -200,6 +212,14 @@ export class SqliteOutbox implements Outbox {
       .map((found) => row.parse(found));
   }
 
+  /** Files that have not left yet, or may be sent again. */
+  files(): ReadonlySet<string> {
+    const rows = this.#db.all(
+      "SELECT media ->> 'path' AS path FROM outbox WHERE media IS NOT NULL AND state != 'accepted'",
+    );
+    return new Set(rows.map(({ path }) => String(path)));
+  }
+
   counts(): Record<string, number> {
     const rows = this.#db.all("SELECT state, count(*) AS n FROM outbox GROUP BY state");
     return Object.fromEntries(rows.map((found) => [String(found["state"]), Number(found["n"])]));
@@ -246,15 +266,29 @@ export class SqliteOutbox implements Outbox {
     );
     if (!found) return undefined;
     const head = row.parse(found);
-    const isStale = head.state === "sending" && (head.claimed_at ?? 0) <= now - CLAIM_MS;
+    const isStale = head.state === "sending" && (head.alive_at ?? head.claimed_at ?? 0) <= now - CLAIM_MS;
     if (isStale) head.doubtful_since ??= head.claimed_at;
     else if (head.state === "sending" || head.due_at > now) return undefined;
-    if (head.doubtful_since === null) head.attempts++;
+    // What may have left is looked up where it was sent to.
+    if (head.doubtful_since === null) {
+      head.attempts++;
+      if (!this.#readdress(head)) {
+        this.#db.run("UPDATE outbox SET state = 'dead', error = :error, settled_at = :now WHERE id = :id", {
+          id: head.id,
+          error: "The person has another number now, and it is not known yet",
+          now,
+        });
+        endAnswer(this.#db, head.id, { error: "An earlier part was not sent" }, now);
+        return this.#claim(contact, by, now);
+      }
+    }
     this.#db.run(
-      `UPDATE outbox SET state = 'sending', attempts = :attempts, claimed_by = :by, claimed_at = :now,
+      `UPDATE outbox SET phone = :phone, bsuid = :bsuid, state = 'sending', attempts = :attempts, claimed_by = :by, claimed_at = :now, alive_at = NULL,
          doubtful_since = :doubtfulSince, doubts = doubts + (:isStale AND doubtful_since IS NULL) WHERE id = :id`,
       {
         id: head.id,
+        phone: head.phone,
+        bsuid: head.bsuid,
         attempts: head.attempts,
         by,
         now,
@@ -263,6 +297,18 @@ export class SqliteOutbox implements Outbox {
       },
     );
     return toClaim(head, by, now);
+  }
+
+  /**
+   * An answer goes to its person, wherever they are by now: the number that they wrote from may be another's since. False
+   * when they can not be reached.
+   */
+  #readdress(head: OutboxRow): boolean {
+    const known = head.inbox_seq === null ? undefined : contacts.identity(this.#db, head.contact);
+    if (!known) return true;
+    head.phone = known.phone ?? null;
+    head.bsuid = known.bsuid ?? null;
+    return head.phone !== null || head.bsuid !== null;
   }
 
   /** Lets go of a claim. Nothing happens when somebody else has the row by now. */

@@ -122,6 +122,8 @@ export const MIGRATIONS: readonly string[] = [
   -- states "context" (the agent has not seen it) and "told"; "not-a-question" is what older versions called both
   CREATE INDEX inbox_contact ON inbox (contact, seq);
   CREATE INDEX inbox_context ON inbox (contact, seq) WHERE state = 'context';
+  -- when whoever claimed the row last said that it still works on it
+  ALTER TABLE outbox ADD COLUMN alive_at INTEGER;
   -- wamid of the question that is quoted
   ALTER TABLE outbox ADD COLUMN quotes TEXT;
   -- JSON of the file that is sent; "text" is its caption then

@@ -6,6 +6,8 @@ import { endAnswer } from "./outbox.ts";
 const statusRow = z.object({
   id: z.int(),
   contact: z.string(),
+  state: z.string(),
+  code: z.string().nullable(),
   wamid: z.string().nullable(),
   status: z.enum(["sent", "delivered", "read", "played", "failed"]).nullable(),
   doubtful_since: z.int().nullable(),
@@ -31,12 +33,15 @@ export class SqliteStatuses implements Statuses {
   #note(found: DeliveryStatus, now: number): StatusNews | undefined {
     const { wamid, status, trackingId = null, failure, at = now } = found;
     const known =
-      this.#db.get("SELECT id, contact, wamid, status, doubtful_since FROM outbox WHERE wamid = :wamid", {
-        wamid,
-      }) ??
+      this.#db.get(
+        "SELECT id, contact, state, code, wamid, status, doubtful_since FROM outbox WHERE wamid = :wamid",
+        {
+          wamid,
+        },
+      ) ??
       (trackingId &&
         this.#db.get(
-          "SELECT id, contact, wamid, status, doubtful_since FROM outbox WHERE tracking_id = :trackingId",
+          "SELECT id, contact, state, code, wamid, status, doubtful_since FROM outbox WHERE tracking_id = :trackingId",
           { trackingId },
         ));
     if (!known) return undefined;
@@ -61,12 +66,23 @@ export class SqliteStatuses implements Statuses {
         now,
       },
     );
+    if (!hasFailed && before.state === "dead" && before.code === "unknown") this.#goOn(id, now);
     if (hasFailed) {
       const reason = `An earlier part was not delivered: ${failure?.error ?? "no reason given"}`;
       endAnswer(this.#db, id, { code: failure?.code, error: reason }, now);
       return { ...news, kind: "failed", error: failure?.error };
     }
     return isFirst && before.doubtful_since !== null ? { ...news, kind: "settled" } : undefined;
+  }
+
+  /** It left after all: the parts behind it, which were given up with it, may follow. */
+  #goOn(id: number, now: number): void {
+    this.#db.run(
+      `UPDATE outbox SET state = 'queued', due_at = :now, code = NULL, error = NULL, settled_at = NULL
+       WHERE batch = (SELECT batch FROM outbox WHERE id = :id) AND id > :id
+         AND state = 'dead' AND code = 'unknown' AND attempts = 0`,
+      { id, now },
+    );
   }
 }
 

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { describeError } from "../errors.ts";
+import { describeError, isCode } from "../errors.ts";
 import type { Identity } from "../message.ts";
 import { isSamePhone, parsePhone } from "../phone.ts";
 import type { OutgoingMedia } from "../pipeline/media.ts";
@@ -85,7 +85,7 @@ export class CloudApi implements Sender, Receipts {
     try {
       mediaId = message.media && (await this.#upload(message.media, signal));
     } catch (error) {
-      return uploadFailure(error);
+      return uploadFailure(error, signal);
     }
     try {
       const body = outgoingBody(message, mediaId);
@@ -112,7 +112,9 @@ export class CloudApi implements Sender, Receipts {
     isKnown: (wamid: string) => Promise<boolean>,
     signal: AbortSignal,
   ): Promise<Sighting> {
-    if (this.#connection.provider === "meta") return { kind: "unlisted" };
+    // One picture without a caption looks like another.
+    if (this.#connection.provider === "meta" || (message.media && message.text === ""))
+      return { kind: "unlisted" };
     try {
       // Any answer tells their clock; a span on ours could miss the message.
       if (this.#connection.skewMs === undefined)
@@ -173,9 +175,15 @@ export class CloudApi implements Sender, Receipts {
 }
 
 /** Nothing was sent yet: whatever happened to the upload, it can be done again. */
-function uploadFailure(error: unknown): SendOutcome {
+function uploadFailure(error: unknown, signal: AbortSignal): SendOutcome {
+  if (signal.aborted) return { kind: "later", scope: "person", error: "Stopped before the file was taken" };
   if (!(error instanceof ApiError))
-    return { kind: "refused", error: `The file is gone: ${describeError(error)}` };
+    return {
+      kind: "refused",
+      error: isCode(error, "ENOENT")
+        ? "The file is not there any more"
+        : `The file can not be read: ${describeError(error)}`,
+    };
   const { failure } = error;
   if (failure.kind !== "unknown") return failure;
   return { kind: "later", scope: "person", maxTries: 5, error: `The file was not taken: ${failure.error}` };

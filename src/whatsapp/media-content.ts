@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Media, MediaContent, MediaType } from "../content.ts";
+import { cleanFilename } from "../filename.ts";
 import { fieldOf, id, url, words } from "./fields.ts";
 
 const MAX_NAME_CHARS = 255;
@@ -45,7 +46,7 @@ function readFile(file: SentFile, kapso: KapsoAside): Media {
   // Kapso's own copy comes first: Meta's address is good for minutes and for holders of Meta's token alone.
   const where = kapso.media_data?.url ?? kapso.media_url ?? file.link ?? file.url;
   const mimeType = (file.mime_type ?? kapso.media_data?.content_type)?.slice(0, MAX_NAME_CHARS);
-  const filename = file.filename ?? kapso.media_data?.filename;
+  const filename = cleanFilename(file.filename ?? kapso.media_data?.filename ?? "");
   const sha256 = file.sha256 && toHex(file.sha256);
   return {
     ...(file.id && { id: file.id }),

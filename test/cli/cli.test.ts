@@ -703,6 +703,21 @@ describe("wa-cli outbox", () => {
     expect(text.out).toMatch(/^#1 read to/);
   });
 
+  test("P7: retry of what may have left asks for --force", async () => {
+    await using world = await World.start();
+    using store = Store.open(world.state);
+    const [id = 0] = await store.outbox.enqueue([{ to: { phone: DIGITS }, text: "perhaps" }], Date.now());
+    const claim = await store.outbox.claim(DIGITS, "daemon", Date.now());
+    if (claim) await store.outbox.dead(claim, { code: "unknown", error: "It may have left" }, Date.now());
+
+    const refused = await world.run(["outbox", "retry", String(id), "--json"]);
+    const forced = await world.run(["outbox", "retry", String(id), "--force", "--json"]);
+
+    expectFailure(refused, 6);
+    expect(read(refused)["hint"]).toContain("--force");
+    expect(forced.code).toBe(0);
+  });
+
   test("retry of what failed after its text was deleted says so", async () => {
     await using world = await populated();
     using store = Store.open(world.state);

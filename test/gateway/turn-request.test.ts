@@ -102,6 +102,8 @@ describe("turnRequest()", () => {
     `${ZWSP}/new`,
     "\uFEFF\u200E /reset",
     "\u2060$skill",
+    "\u0007/new",
+    "\u2065$skill",
     "/",
     "$5 please",
   ])("a text that OpenClaw would obey is made plain: %j", (text) => {

@@ -88,7 +88,6 @@ describe("CloudMediaFetcher", () => {
         mimeType: "image/png",
         bytes: PNG.length,
         sha256: HASH.toString("hex"),
-        filename: "my cat.png",
       },
     });
     expect(log.lines).toEqual([]);

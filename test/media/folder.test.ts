@@ -140,6 +140,22 @@ describe("MediaFolder", () => {
     expect(files.map(({ path }) => existsSync(path))).toEqual([true, false, true, false]);
   });
 
+  test("sweep() takes no file that still has to be sent, however old", async () => {
+    const inUse = new Set<string>();
+    const folder = new MediaFolder(state.path, {
+      log,
+      limits: { retentionMs: DAY, quotaBytes: 1 },
+      inUse: () => inUse,
+    });
+    const waiting = await add(folder, "wamid.1", PNG, 30 * DAY);
+    const done = await add(folder, "wamid.2", PNG, 30 * DAY);
+    inUse.add(waiting.path);
+
+    await folder.sweep(Date.now());
+
+    expect([existsSync(waiting.path), existsSync(done.path)]).toEqual([true, false]);
+  });
+
   test("sweep() takes no file of the last hour, and says that the quota is exceeded", async () => {
     const folder = open({ quotaBytes: 250, retentionMs: 1 });
     for (const id of [1, 2, 3]) await add(folder, `wamid.${id}`, "x".repeat(100), HOUR - 60_000);

@@ -97,7 +97,7 @@ describe("prepareOutgoing() of a file", () => {
       kind: "file",
       as: "image",
       filename: "chart.png",
-      file: { mimeType: "image/png", bytes: PNG.length, filename: "chart.png" },
+      file: { mimeType: "image/png", bytes: PNG.length },
     });
     if (outgoing.kind !== "file") throw new Error();
     expect(dirname(outgoing.file.path)).toBe(join(state, "media"));
@@ -291,6 +291,16 @@ describe("prepareOutgoing() of a file", () => {
 });
 
 describe("openAllowed()", () => {
+  test("P5: gives nothing below a closed folder, whatever the roots are and wherever links lead", async () => {
+    const { root, write } = world();
+    const closed = join(root, "state");
+    write("state/media/secret.png", PNG);
+    symlinkSync(closed, join(root, "shortcut"));
+
+    for (const path of ["state/media/secret.png", "shortcut/media/secret.png", "x/../state/media/secret.png"])
+      expect(await openAllowed(path, [root], closed)).toMatchObject({ kind: "refused" });
+  });
+
   test("is not fooled by a folder that becomes a link while it looks", async () => {
     const { root, outside, write } = world();
     write("out/id_ed25519", "harmless");

@@ -19,7 +19,7 @@ import type {
   OutgoingMedia,
   Transcriber,
 } from "../../src/pipeline/media.ts";
-import type { NewOutgoing } from "../../src/pipeline/answer.ts";
+import type { NewOutgoing } from "../../src/pipeline/outbox.ts";
 import type { Outgoing, SendOutcome } from "../../src/pipeline/outbox.ts";
 import type { Turn } from "../../src/pipeline/turn.ts";
 import { Store } from "../../src/store/store.ts";

@@ -548,6 +548,7 @@ describe("run()", () => {
         doubtUntil: (...given) => outbox.doubtUntil(...given),
         dead: (...given) => outbox.dead(...given),
         unquote: (...given) => outbox.unquote(...given),
+        renew: (...given) => outbox.renew(...given),
         isKnown: (wamid) => outbox.isKnown(wamid),
         dueContacts: async (now) => {
           const fault = faults.shift();
@@ -585,6 +586,7 @@ describe("run()", () => {
         doubtUntil: (...given) => outbox.doubtUntil(...given),
         dead: (...given) => outbox.dead(...given),
         unquote: (...given) => outbox.unquote(...given),
+        renew: (...given) => outbox.renew(...given),
         isKnown: (wamid) => outbox.isKnown(wamid),
         dueContacts: (now) => outbox.dueContacts(now),
       }),

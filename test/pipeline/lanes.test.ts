@@ -47,6 +47,25 @@ describe("Lanes", () => {
     expect(log).toEqual(["a starts", "a ends", "b starts", "b ends"]);
   });
 
+  test("P3, P10: what waits for something takes nobody's place, and keeps its own in its lane", async () => {
+    const lanes = new Lanes(1);
+    const log: string[] = [];
+    const file = Promise.withResolvers<void>();
+    const [slow, behind, other] = ["slow", "behind", "other"].map((name) => task(log, name));
+    for (const each of [slow, behind, other]) each?.finish();
+    lanes.push("a", slow?.run ?? turn, file.promise);
+    lanes.push("a", behind?.run ?? turn);
+    lanes.push("b", other?.run ?? turn);
+
+    await turn();
+    await turn();
+    expect(log).toEqual(["other starts", "other ends"]);
+    file.reject(new Error("it failed"));
+    await finished(lanes);
+
+    expect(log.slice(2)).toEqual(["slow starts", "slow ends", "behind starts", "behind ends"]);
+  });
+
   test("P3: keys run side by side", async () => {
     const lanes = new Lanes(8);
     const log: string[] = [];

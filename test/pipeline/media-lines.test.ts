@@ -54,13 +54,6 @@ describe("takeMedia()", () => {
     expect(takeMedia("Above\nMEDIA:a.png\n\nBelow").text).toBe("Above\n\nBelow");
   });
 
-  test("takes out more than ten, and gives ten", () => {
-    const answer = Array.from({ length: 15 }, (_, index) => `MEDIA:${index}.png`).join("\n");
-
-    expect(takeMedia(answer).text).toBe("");
-    expect(references(answer)).toHaveLength(10);
-  });
-
   test.each([
     ["[[audio_as_voice]]\nMEDIA:a.ogg", ""],
     ["Listen [[ audio_as_voice ]]\nMEDIA:a.ogg", "Listen"],

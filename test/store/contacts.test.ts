@@ -595,6 +595,30 @@ describe("WhatsApp's word of a change", () => {
     expect(await world.contactOf({ phone: ANN })).not.toBe(contact);
   });
 
+  test("P5: an answer that was queued before goes to the new number, and to nobody while there is none", async () => {
+    using world = setUp();
+    const { seq, from, contact } = await world.hear({ phone: ANN, bsuid: "US.1" });
+    const replies = ["one", "two"].map((text) => ({ to: from, text }));
+    await world.store.inbox.settle(seq, { state: "answered", replies }, NOW);
+
+    await world.tell(moved);
+    const claim = await world.store.outbox.claim(contact, "daemon", NOW + MINUTE);
+
+    expect(claim?.to).toEqual({ phone: NEW, bsuid: "US.2" });
+  });
+
+  test("P5: an answer for somebody who can not be reached any more goes to nobody", async () => {
+    using world = setUp();
+    const { seq, from, contact } = await world.hear({ phone: ANN });
+    await world.hear({ phone: BOB, bsuid: "US.9" });
+    await world.store.inbox.settle(seq, { state: "answered", replies: [{ to: from, text: "hi" }] }, NOW);
+
+    await world.hear({ phone: ANN, bsuid: "US.9" });
+
+    expect(await world.store.outbox.claim(contact, "daemon", NOW + MINUTE)).toBeUndefined();
+    expect(world.store.outbox.list({ all: true, limit: 9 })).toMatchObject([{ state: "dead" }]);
+  });
+
   test("sends the answer to a message that waited to the new number", async () => {
     using world = setUp();
     const { seq } = await world.hear({ phone: ANN });

@@ -77,6 +77,22 @@ describe("SqliteStatuses", () => {
     ]);
   });
 
+  test("P8: what may have left and did brings the parts behind it back", async () => {
+    using world = openStore();
+    const { store } = world;
+    const answer = ["first", "second"].map((text) => ({ to: { phone: ANN }, text }));
+    await store.outbox.enqueue(answer, NOW);
+    const first = await store.outbox.claim(ANN, "daemon", NOW);
+    if (first) await store.outbox.dead(first, { code: "unknown", error: "It may have left" }, NOW);
+
+    await store.statuses.note([heard("delivered", { trackingId: first?.trackingId })], NOW + 1);
+
+    expect(store.outbox.list({ all: true, limit: 9 })).toMatchObject([
+      { text: "first", state: "accepted", status: "delivered" },
+      { text: "second", state: "queued", error: null },
+    ]);
+  });
+
   test("tells of a failure once, with its code and reason in the row", async () => {
     using world = openStore();
     const { id, claim } = await world.sending();

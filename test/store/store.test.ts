@@ -264,10 +264,10 @@ describe("inbox", () => {
     const seq = accepted?.seq ?? 0;
     const replies = [
       { to: { phone: ANN }, text: "fine" },
-      { to: {}, text: "for nobody" },
+      { to: { phone: ANN }, text: null as unknown as string },
     ];
 
-    await expect(inbox.settle(seq, { state: "answered", replies }, NOW)).rejects.toThrow("Cannot identify");
+    await expect(inbox.settle(seq, { state: "answered", replies }, NOW)).rejects.toThrow("NOT NULL");
 
     expect(await inbox.pending()).toHaveLength(1);
     expect(outbox.list({ all: true, limit: 10 })).toEqual([]);
@@ -850,6 +850,19 @@ describe("outbox", () => {
 
     expect(first).toBeDefined();
     expect(other).toBeUndefined();
+  });
+
+  test("P2: a claim that is renewed is nobody else's, however long it takes", async () => {
+    using world = openStore();
+    const { outbox } = world.store;
+    await outbox.enqueue([{ to, text: "a large file" }], NOW);
+    const claim = held(await outbox.claim(ANN, "daemon", NOW));
+
+    await outbox.renew(claim, NOW + 80_000);
+
+    expect(await outbox.dueContacts(NOW + 100_000)).toEqual([]);
+    expect(await outbox.claim(ANN, "wa-cli:1", NOW + 100_000)).toBeUndefined();
+    expect(await outbox.claim(ANN, "wa-cli:1", NOW + 170_000)).toMatchObject({ doubtfulSince: NOW });
   });
 
   test("P7: who lost its claim to another can not make the other's row due again", async () => {

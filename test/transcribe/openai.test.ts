@@ -10,7 +10,6 @@ describe("OpenAI's API", () => {
     const sound = "OggS\r\n--\0\xFF\r\n\r\n";
     const file = world.recording(sound, {
       mimeType: "audio/ogg; codecs=opus",
-      filename: 'e"vil\r\nX: 1.exe',
     });
 
     const transcript = await world

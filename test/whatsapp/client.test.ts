@@ -215,6 +215,23 @@ describe("send()", () => {
     });
   });
 
+  test("P1: a stop before a file was taken is no reason to give it up", async () => {
+    const stop = new AbortController();
+    stop.abort(new Error("Stopped by SIGTERM"));
+    const media = { as: "image", path: import.meta.filename, mimeType: "image/png" } as const;
+
+    expect(await api().send(outgoing({ media }), stop.signal)).toMatchObject({ kind: "later" });
+  });
+
+  test("a file that is gone is given up, and said to be gone", async () => {
+    const media = { as: "image", path: "/nowhere/a.png", mimeType: "image/png" } as const;
+
+    expect(await api().send(outgoing({ media }), never)).toMatchObject({
+      kind: "refused",
+      error: "The file is not there any more",
+    });
+  });
+
   test("a user id goes into recipient, never into to", async () => {
     const seen = posts();
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { cleanFilename } from "../../src/media/filename.ts";
+import { cleanFilename } from "../src/filename.ts";
 
 describe("cleanFilename()", () => {
   test.each([
