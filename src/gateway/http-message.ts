@@ -1,6 +1,7 @@
 import { basename } from "node:path";
 import { isMedia, type Content } from "../content.ts";
 import { describeContent } from "../content-text.ts";
+import { cleanFilename } from "../filename.ts";
 import type { MediaFile } from "../pipeline/media.ts";
 import { asTheirs, contextOf, type Ready, type Turn } from "../pipeline/turn.ts";
 
@@ -43,7 +44,9 @@ export function agentMessage(
   const text = [...contextOf(message), ...wordsOf(content, ready)].join("\n");
   if (ready?.fetched.kind !== "file") return { ...head, text };
   const { file } = ready.fetched;
-  const { path, mimeType, bytes, filename = basename(path) } = file;
+  const { path, mimeType, bytes } = file;
+  const claimed = isMedia(content) ? content.media.filename : undefined;
+  const filename = cleanFilename(claimed ?? "") ?? basename(path);
   return { ...head, text, media: { url: linkTo(file), mimetype: mimeType, filename, size: bytes } };
 }
 
