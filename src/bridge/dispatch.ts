@@ -3,6 +3,7 @@ import type { Log } from "../log.ts";
 import { contactId, maskContact, type Identity } from "../message.ts";
 import type { NewOutgoing } from "../pipeline/outbox.ts";
 import type { OutgoingMedia } from "../pipeline/media.ts";
+import type { NewOutgoing } from "../pipeline/outbox.ts";
 import type { WebAnswer } from "../source/listener.ts";
 import { failure, json } from "./access.ts";
 import type { FileOrder, TextOrder } from "./request.ts";

@@ -1,6 +1,7 @@
 import { basename } from "node:path";
 import { isMedia, type Content } from "../content.ts";
 import { describeContent } from "../content-text.ts";
+import { cleanFilename } from "../filename.ts";
 import type { MediaFile } from "../pipeline/media.ts";
 import { asTheirs, contextOf, type Ready, type Turn } from "../pipeline/turn.ts";
 

@@ -58,6 +58,16 @@ describe("agentMessage()", () => {
     );
   });
 
+  test("a file has the name that its sender gave it, without what is no name", () => {
+    const message = question({
+      content: { type: "document", media: { id: "1", filename: "../../a b.pdf" } },
+    });
+
+    expect(agentMessage({ message, ready: { fetched: { kind: "file", file } } }, linkTo)).toMatchObject({
+      media: { filename: "a b.pdf" },
+    });
+  });
+
   test("a file that could not be had is told of, beside the caption", () => {
     const message = question({ content: { type: "image", media: { id: "1" }, caption: "my dog" } });
     const ready = { fetched: { kind: "failed", reason: "it is gone" } } as const;

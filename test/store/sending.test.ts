@@ -20,7 +20,7 @@ function scratch() {
 test("a state file of before knows when people last wrote: reactions and history do not count", () => {
   using folder = scratch();
   const old = new DatabaseSync(join(folder.path, "relay.db"));
-  old.exec(`${MIGRATIONS.slice(0, 3).join(";")}; PRAGMA user_version = 3`);
+  old.exec(`${MIGRATIONS.slice(0, 4).join(";")}; PRAGMA user_version = 4`);
   old.exec(`INSERT INTO contact (id, phone, last_inbound_at) VALUES ('${ANN}', '${ANN}', ${NOW + 9})`);
   old.exec(`INSERT INTO alias (id, contact, since) VALUES ('${ANN}', '${ANN}', 0)`);
   const rows = [
