@@ -158,5 +158,5 @@ describe.concurrent("wa-poller with KAPSO_MODE=tailscale", { timeout: 60_000 }, 
     expect(await daemon.stop("SIGTERM")).toBe(0);
     await pause(100);
     expect(tailscale.processes()).toEqual([]);
-  });
+  }, 180_000);
 });

@@ -218,6 +218,7 @@ describe("Registrar", () => {
     const registrar = world.registrar();
     registrar.announce(URL);
     await until("registered", () => world.states.at(-1)?.kind === "registered");
+    await world.clock.idle();
     const [ours] = world.kapso.webhooks;
     if (!ours) throw new Error("There is none");
     ours.active = false;
