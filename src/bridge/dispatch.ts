@@ -1,7 +1,6 @@
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import { contactId, maskContact, type Identity } from "../message.ts";
-import type { NewOutgoing } from "../pipeline/outbox.ts";
 import type { OutgoingMedia } from "../pipeline/media.ts";
 import type { NewOutgoing } from "../pipeline/outbox.ts";
 import type { WebAnswer } from "../source/listener.ts";
