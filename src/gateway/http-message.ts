@@ -45,7 +45,8 @@ export function agentMessage(
   if (ready?.fetched.kind !== "file") return { ...head, text };
   const { file } = ready.fetched;
   const { path, mimeType, bytes } = file;
-  const filename = (isMedia(content) ? content.media.filename : undefined) ?? basename(path);
+  const claimed = isMedia(content) ? content.media.filename : undefined;
+  const filename = cleanFilename(claimed ?? "") ?? basename(path);
   return { ...head, text, media: { url: linkTo(file), mimetype: mimeType, filename, size: bytes } };
 }
 
