@@ -57,12 +57,16 @@ describe("the skill in the real OpenClaw gateway, with wa-cli on its PATH", () =
 
   test("an agent's wa-cli send reaches WhatsApp, and the agent learns what became of it", async () => {
     const command = `wa-cli send --to +${FRIEND} --text 'Dinner at **eight**?' --json`;
-    kapso.receive({ from: ASKING, text: `[[exec=${command}]]` });
-
     daemon.start();
-    await until("both messages", () => kapso.sent.length === 2, 90_000);
+    // Who has not written lately is sent nothing: neither WhatsApp nor `send.allow_to` has it.
+    kapso.receive({ from: FRIEND, text: "hello" });
+    await until("the answer to the friend", () => kapso.sent.length === 1, 90_000);
 
-    const to = (number: string) => kapso.sent.filter((sent) => sent.to === number);
+    kapso.receive({ from: ASKING, text: `[[exec=${command}]]` });
+    await until("both messages", () => kapso.sent.length === 3, 90_000);
+
+    const to = (number: string) => kapso.sent.slice(1).filter((sent) => sent.to === number);
+    expect(kapso.sent[0]?.to).toBe(FRIEND);
     expect(to(FRIEND).map(({ text }) => text)).toEqual(["Dinner at *eight*?"]);
     const { toolResults = [], system = "" } = model.requests.at(-1) ?? {};
     expect(toolResults.join("\n")).toContain(to(FRIEND)[0]?.wamid);
