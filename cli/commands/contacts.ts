@@ -1,10 +1,9 @@
 import type { Config } from "../../src/config/config.ts";
+import { windowOf } from "../../src/pipeline/window.ts";
 import { canonicalPhone } from "../../src/phone.ts";
 import type { Person } from "../../src/store/records.ts";
 import { paint, print, type Io } from "../io.ts";
 import { iso, openStore, shown, type LookOptions } from "../records.ts";
-
-const WINDOW_MS = 86_400_000;
 
 /** Whom we write with: who they are, what they may do, and how long WhatsApp lets us answer. */
 export async function contacts(io: Io, options: LookOptions & { readonly limit: number }): Promise<void> {
@@ -15,10 +14,9 @@ export async function contacts(io: Io, options: LookOptions & { readonly limit: 
   const color = paint(io);
   const lines = rows.map((row) => {
     const who = [row.name, row.username === undefined ? undefined : `@${row.username}`].filter(Boolean);
-    const window =
-      row.windowLeftMs > 0
-        ? color(`window open ${showSpan(row.windowLeftMs)} more`, "green")
-        : color("window closed", "yellow");
+    const window = row.windowOpen
+      ? color(`window open ${showSpan(row.windowLeftMs)} more`, "green")
+      : color("window closed", "yellow");
     const seen = row.lastSeen === undefined ? "never wrote" : `last wrote ${row.lastSeen}`;
     return `${[row.phone, row.bsuid].filter(Boolean).join(" ")}${who.length === 0 ? "" : ` (${who.join(", ")})`}: ${row.role ?? color("may not write", "yellow")}, ${window}, ${seen}`;
   });
@@ -27,23 +25,20 @@ export async function contacts(io: Io, options: LookOptions & { readonly limit: 
 }
 
 function describe(person: Person, security: Config["security"], options: LookOptions, now: number) {
-  const { id, phone, bsuid, name, username, last_inbound_at: last, opened_at: opened } = person;
+  const { id, phone, bsuid, name, username, last_inbound_at: last, window_from: openedAt } = person;
   const show = shown(options);
   const known = phone === null && bsuid === null;
+  const window = windowOf(openedAt ?? undefined, now);
   return {
     phone: phone !== null || known ? show.contact(phone ?? id) : undefined,
     bsuid: bsuid === null ? undefined : show.contact(bsuid),
     name: name ?? undefined,
     username: username ?? undefined,
     role: roleOf(person, security),
-    windowOpen: leftOf(opened, now) > 0,
-    windowLeftMs: leftOf(opened, now),
+    windowOpen: window.kind === "open",
+    windowLeftMs: window.kind === "open" ? window.until - now : 0,
     lastSeen: last === 0 ? undefined : iso(last),
   };
-}
-
-function leftOf(opened: number | null, now: number): number {
-  return opened === null ? 0 : Math.max(0, Math.min(opened, now) + WINDOW_MS - now);
 }
 
 /** As the guard decides; undefined for who may not write. */

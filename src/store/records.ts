@@ -69,7 +69,7 @@ const person = z.object({
   name: z.string().nullable(),
   username: z.string().nullable(),
   last_inbound_at: z.int(),
-  opened_at: z.int().nullable(),
+  window_from: z.int().nullable(),
 });
 /** Somebody we write with. */
 export type Person = z.output<typeof person>;
@@ -91,8 +91,6 @@ export interface MessageQuery {
 }
 
 const PAGE = 500;
-/** What nobody wrote to us opens no window; whether a reaction does is not documented. */
-const OPENS_NO_WINDOW = "('group', 'system')";
 
 /** What is stored, for people who look; nothing is changed. */
 export class SqliteRecords {
@@ -155,9 +153,7 @@ export class SqliteRecords {
   people(limit: number): readonly Person[] {
     return this.#db
       .all(
-        `SELECT id, phone, bsuid, name, username, last_inbound_at,
-           (SELECT max(sent_at) FROM inbox WHERE contact = contact.id AND kind != 'reaction'
-              AND state NOT IN ${OPENS_NO_WINDOW}) AS opened_at
+        `SELECT id, phone, bsuid, name, username, last_inbound_at, window_from
          FROM contact ORDER BY last_inbound_at DESC, id LIMIT :limit`,
         { limit },
       )

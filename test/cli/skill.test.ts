@@ -131,7 +131,6 @@ describe("SKILL.md", () => {
     using world = setUp();
     const known = createProgram(world.io()).commands.map((command) => command.name());
 
-    for (const [, name] of text.matchAll(/[`\n]wa-cli ([a-z]+)/g))
-      if (!["templates"].includes(name ?? "")) expect(known).toContain(name);
+    for (const [, name] of text.matchAll(/[`\n]wa-cli ([a-z]+)/g)) expect(known).toContain(name);
   });
 });
