@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { inbound } from "../inbound.ts";
 import { ANSWER, BSUID, PHONE, QUESTION, seed } from "./seed.ts";
 import { read, World } from "./world.ts";
 
@@ -164,6 +165,23 @@ describe("wa-cli contacts", () => {
       { phone: "+155…6543", windowOpen: false },
     ]);
     expect(ran.out).not.toContain(PHONE);
+  });
+
+  test("an edit opens no window here either: send would refuse", async () => {
+    await using set = await seeded();
+    const stranger = "4915112345678";
+    const edit = inbound({
+      wamid: "wamid.edit",
+      from: { phone: stranger },
+      content: { type: "edit", target: "wamid.T", content: { type: "text", text: "Buy today" } },
+      sentAt: Date.now(),
+    });
+    await set.store.inbox.accept([edit], "poll", Date.now());
+
+    const ran = await set.world.run(["contacts", "--reveal", "--json"]);
+
+    const rows = JSON.parse(ran.out) as { phone: string }[];
+    expect(rows.find(({ phone }) => phone === `+${stranger}`)).toMatchObject({ windowOpen: false });
   });
 
   test("--reveal shows numbers whole", async () => {
