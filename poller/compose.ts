@@ -20,6 +20,7 @@ import { VERSION } from "../src/version.ts";
 import { CloudApi } from "../src/whatsapp/client.ts";
 import { ApiConnection } from "../src/whatsapp/connection.ts";
 import { toMessages } from "../src/whatsapp/messages.ts";
+import { learnOwnPhone } from "../src/whatsapp/own-number.ts";
 import type { Base, Surroundings } from "./base.ts";
 import { createBridgeServer, openBridge, type OpenBridge } from "./bridge.ts";
 import { HealthBoard } from "./health.ts";
@@ -58,7 +59,7 @@ export async function startBridge(
   // What the last start said of parts that this one does not have.
   await store.facts.forget(PART_NAMES);
   const board = new HealthBoard(store, surroundings);
-  const bridge = await openBridge(base, stack);
+  const bridge = await openBridge(base, board, stack);
   const { sources, tasks } = await createWaysIn({ ...base, connection, board, answerFrom }, stack);
   const gateway = createGateway(base, { fetch, board, bridge });
   const deliveries = createDraining(config.delivery.maxParallel * SENDS_PER_ANSWER);
@@ -69,6 +70,8 @@ export async function startBridge(
 
   // To the very end: an agent that is heard out while we stop has something to send.
   if (bridge) {
+    // Good to know before an agent writes to it; WhatsApp refuses that as well.
+    learnOwnPhone(store.facts, { api, connection }, signal).catch(() => {});
     const server = createBridgeServer(base, bridge, { board, deliverer, folder, outgoing });
     stack.use(server.serve(deliveries.abort.signal));
   }

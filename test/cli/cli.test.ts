@@ -8,6 +8,7 @@ import { DaemonLock } from "../../src/store/lock.ts";
 import { Store } from "../../src/store/store.ts";
 import { freePort } from "../free-port.ts";
 import { DIGITS, read, TO, World, type Ran } from "./world.ts";
+import { enqueue } from "../store/enqueue.ts";
 
 const OTHER = "+15559876543";
 const CLOSED_WINDOW = { error: { message: "(#131047) Re-engagement message", code: 131047 } };
@@ -706,7 +707,7 @@ describe("wa-cli outbox", () => {
   test("P7: retry of what may have left asks for --force", async () => {
     await using world = await World.start();
     using store = Store.open(world.state);
-    const [id = 0] = await store.outbox.enqueue([{ to: { phone: DIGITS }, text: "perhaps" }], Date.now());
+    const [id = 0] = await enqueue(store.outbox, [{ to: { phone: DIGITS }, text: "perhaps" }], Date.now());
     const claim = await store.outbox.claim(DIGITS, "daemon", Date.now());
     if (claim) await store.outbox.dead(claim, { code: "unknown", error: "It may have left" }, Date.now());
 

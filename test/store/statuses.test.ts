@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import type { DeliveryState, DeliveryStatus } from "../../src/pipeline/outbox.ts";
 import { Store } from "../../src/store/store.ts";
 import { ANN, NOW } from "../inbound.ts";
+import { enqueue } from "./enqueue.ts";
 
 function openStore() {
   const folder = mkdtempSync(join(tmpdir(), "wa-store-test-"));
@@ -13,7 +14,7 @@ function openStore() {
     store,
     /** One text on its way to Ann, claimed. */
     sending: async () => {
-      const [id = 0] = await store.outbox.enqueue([{ to: { phone: ANN }, text: "hello" }], NOW);
+      const [id = 0] = await enqueue(store.outbox, [{ to: { phone: ANN }, text: "hello" }], NOW);
       const claim = await store.outbox.claim(ANN, "daemon", NOW);
       if (!claim) throw new Error("Nothing was claimed");
       return { id, claim };
@@ -61,8 +62,8 @@ describe("SqliteStatuses", () => {
     using world = openStore();
     const { store } = world;
     const answer = ["first", "second", "third"].map((text) => ({ to: { phone: ANN }, text }));
-    await store.outbox.enqueue(answer, NOW);
-    await store.outbox.enqueue([{ to: { phone: ANN }, text: "another answer" }], NOW);
+    await enqueue(store.outbox, answer, NOW);
+    await enqueue(store.outbox, [{ to: { phone: ANN }, text: "another answer" }], NOW);
     const first = await store.outbox.claim(ANN, "daemon", NOW);
     if (first) await store.outbox.accepted(first, { wamid: "wamid.OUT" }, NOW);
     await store.outbox.claim(ANN, "daemon", NOW);
@@ -81,7 +82,7 @@ describe("SqliteStatuses", () => {
     using world = openStore();
     const { store } = world;
     const answer = ["first", "second"].map((text) => ({ to: { phone: ANN }, text }));
-    await store.outbox.enqueue(answer, NOW);
+    await enqueue(store.outbox, answer, NOW);
     const first = await store.outbox.claim(ANN, "daemon", NOW);
     if (first) await store.outbox.dead(first, { code: "unknown", error: "It may have left" }, NOW);
 
