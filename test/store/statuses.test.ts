@@ -146,14 +146,20 @@ describe("SqliteStatuses", () => {
     expect(await world.store.outbox.claim(ANN, "daemon", NOW + 5000)).toBeUndefined();
   });
 
-  test("tells that a message left twice when its first send was taken for lost", async () => {
+  test("tells once that a message left twice when its first send was taken for lost", async () => {
     using world = openStore();
     const { id, claim } = await world.sending();
     await world.store.outbox.accepted(claim, { wamid: "wamid.SECOND" }, NOW);
 
     const news = await world.store.statuses.note([heard("sent", { trackingId: claim.trackingId })], NOW);
 
+    const later = await world.store.statuses.note(
+      [heard("delivered", { trackingId: claim.trackingId })],
+      NOW + 1000,
+    );
+
     expect(news).toEqual([{ id, contact: ANN, wamid: "wamid.OUT", kind: "doubled" }]);
+    expect(later).toEqual([]);
     expect(world.store.outbox.get(id)).toMatchObject({ wamid: "wamid.SECOND", state: "accepted" });
   });
 
