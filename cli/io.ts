@@ -9,6 +9,8 @@ export interface Io {
   readonly stderr: Writable & { readonly isTTY?: boolean };
   readonly signal: AbortSignal;
   readonly pid: number;
+  /** A model gives the command, so files leave only from where an agent may send them (`media.send_from`). */
+  readonly isAgent?: boolean;
 }
 
 /** What a command answers: a document for programs and lines for people. */

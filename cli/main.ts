@@ -2,6 +2,7 @@ import { CommanderError } from "commander";
 import { ConfigError, describeError, RelayError } from "../src/errors.ts";
 import { CommandError, EXIT, exitCodeOf, type ExitCode } from "./exit-code.ts";
 import type { Io } from "./io.ts";
+import { addMcp } from "./mcp/command.ts";
 import { createProgram } from "./program.ts";
 import { refuseFlagAsValue } from "./values.ts";
 
@@ -27,7 +28,9 @@ export async function main(): Promise<void> {
 export async function runCli(io: Io, args: readonly string[]): Promise<ExitCode> {
   try {
     refuseFlagAsValue(args);
-    await createProgram(io).parseAsync(args, { from: "user" });
+    const program = createProgram(io);
+    addMcp(program, io, runCli);
+    await program.parseAsync(args, { from: "user" });
     return EXIT.done;
   } catch (error) {
     const asJson = args.includes("--json");

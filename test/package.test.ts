@@ -54,7 +54,16 @@ describe("the packed program", () => {
   test("it carries the licences of what is bundled", () => {
     const texts = readFileSync(join(folder, "prefix/lib/node_modules/wa-relay/dist/licences.txt"), "utf8");
 
-    for (const name of ["undici", "zod", "ws", "pino", "commander", "smol-toml", "marked"])
+    for (const name of [
+      "undici",
+      "zod",
+      "ws",
+      "pino",
+      "commander",
+      "smol-toml",
+      "marked",
+      "@modelcontextprotocol/server",
+    ])
       expect(texts).toMatch(new RegExp(`^${name} \\d`, "m"));
   });
 });

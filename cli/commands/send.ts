@@ -196,7 +196,7 @@ async function toQueue(
 
 async function readMedia(io: Io, options: SendOptions, config: Config, folder: string) {
   const { prepareMedia } = await import("../send/media.ts");
-  return prepareMedia({ ...options, media: options.media ?? "" }, config, folder, io.signal);
+  return prepareMedia({ ...options, media: options.media ?? "" }, config, folder, io);
 }
 
 /** Goes the same way as a send, up to where the network or the outbox would be touched. */
