@@ -94,7 +94,7 @@ export const LOOKING: readonly Tool[] = [
   {
     name: "media_get",
     description:
-      "The path of a message's file on this machine; one that is not here yet is fetched into the bridge's own folder.",
+      "The file of a message: where it is on this machine, and a picture to look at (JPEG, PNG, WebP, GIF up to 750 kB). It is fetched from the provider if it is not here yet.",
     command: ["media", "get"],
     input: z.strictObject({ id: messageId }),
     word: "id",

@@ -21,6 +21,10 @@ const SECRETS = {
   KAPSO_WEBHOOK_SECRET: "webhook-secret-4711",
   KAPSO_WEBHOOK_VERIFY_TOKEN: "verify-token-4711",
 };
+const PNG = Buffer.from(
+  "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==",
+  "base64",
+);
 /** The allowlist and the window as they are by default. */
 const STRICT = { WA_SEND_ALLOW_TO: "roles,recent", WA_SEND_CHECK_WINDOW: "true" };
 
@@ -66,10 +70,11 @@ class Host implements AsyncDisposable {
 
   async call(name: string, input: Record<string, unknown> = {}) {
     const result = await this.client.callTool({ name, arguments: input });
-    const [content] = result.content as { text: string }[];
+    const content = result.content as { type: string; text?: string }[];
     return {
       isError: result.isError === true,
-      text: content?.text ?? "",
+      content,
+      text: content[0]?.text ?? "",
       answer: (result.structuredContent ?? {}) as Record<string, unknown>,
     };
   }
@@ -142,6 +147,25 @@ describe("wa-cli mcp, read-only", () => {
 
     expect((await host.call("contacts")).text).toContain(`"+${PHONE}"`);
     expect((await host.call("messages")).text).toContain(QUESTION);
+  });
+
+  test("media_get brings a picture along, and of another file only where it is", async () => {
+    await using world = await World.start();
+    const [picture, letter] = [
+      world.kapso.media.add({ bytes: PNG, mimeType: "image/png" }),
+      world.kapso.media.add({ bytes: Buffer.from("%PDF-1.4 x"), mimeType: "application/pdf" }),
+    ];
+    await using host = await Host.start(world);
+
+    const seen = await host.call("media_get", { id: picture });
+    const named = await host.call("media_get", { id: letter });
+
+    expect(seen.content).toMatchObject([
+      { type: "text" },
+      { type: "image", mimeType: "image/png", data: PNG.toString("base64") },
+    ]);
+    expect(named.content).toMatchObject([{ type: "text" }]);
+    expect(named.answer["path"]).toMatch(/^.*\/state\/media\/[^/]+\.pdf$/);
   });
 
   test.each([
