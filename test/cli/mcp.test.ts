@@ -304,7 +304,9 @@ describe("wa-cli mcp --allow-send", () => {
     await host.call("react", { to: TO, react: wamid, emoji: "👍" });
     await host.call("send_template", { to: TO, template: "order_ready", param: { name: "Ana=B", n: "--x" } });
 
-    const [buttons, link, place, reaction, template] = world.kapso.sent;
+    await host.call("react", { to: TO, react: wamid, emoji: "" });
+
+    const [buttons, link, place, reaction, template, taken] = world.kapso.sent;
     const reply = (title: string) => ({ type: "reply", reply: { id: title, title } });
     expect(buttons).toMatchObject({
       quotes: wamid,
@@ -317,6 +319,7 @@ describe("wa-cli mcp --allow-send", () => {
     });
     expect(place?.rich?.body).toEqual({ latitude: 48.2082, longitude: 0, name: "Vienna, 1st" });
     expect(reaction?.rich?.body).toEqual({ message_id: wamid, emoji: "👍" });
+    expect(taken?.rich?.body).toEqual({ message_id: wamid, emoji: "" });
     expect(template?.rich?.body).toMatchObject({
       name: "order_ready",
       components: [
