@@ -471,7 +471,7 @@ describe("wa-cli mcp --allow-send", () => {
     const stop = new AbortController();
 
     const called = host.client.callTool(
-      { name: "send", arguments: { to: TO, text: "hello" } },
+      { name: "send", arguments: { to: TO, text: "hello", timeout: 300 } },
       { signal: stop.signal },
     );
     await until("a request", () => requestsToSend(world).length > 0);
@@ -549,7 +549,11 @@ describe("wa-cli mcp as a process", () => {
 
       say({ id: 1, ...INITIALIZE });
       await answered(1);
-      say({ id: 2, method: "tools/call", params: { name: "send", arguments: { to: TO, text: "hello" } } });
+      say({
+        id: 2,
+        method: "tools/call",
+        params: { name: "send", arguments: { to: TO, text: "hello", timeout: 300 } },
+      });
       await until("a request", () => requestsToSend(world).length > 0);
       child.kill(signal);
 
