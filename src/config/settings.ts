@@ -162,7 +162,7 @@ export const SETTINGS = {
     session_key: setting(
       z.string().min(1).max(200).default("main"),
       "OPENCLAW_SESSION_KEY",
-      "base of the session keys: main gives main-wa-15551234567",
+      "base of the session keys: main gives main-wa-NUMBER, or main-wa-BSUID",
     ),
     sessions_json: setting(
       z.string().optional(),
