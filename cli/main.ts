@@ -2,7 +2,6 @@ import { CommanderError } from "commander";
 import { ConfigError, describeError, RelayError } from "../src/errors.ts";
 import { CommandError, EXIT, exitCodeOf, type ExitCode } from "./exit-code.ts";
 import type { Io } from "./io.ts";
-import { addMcp } from "./mcp/command.ts";
 import { createProgram } from "./program.ts";
 import { refuseFlagAsValue } from "./values.ts";
 
@@ -28,9 +27,7 @@ export async function main(): Promise<void> {
 export async function runCli(io: Io, args: readonly string[]): Promise<ExitCode> {
   try {
     refuseFlagAsValue(args);
-    const program = createProgram(io);
-    addMcp(program, io, runCli);
-    await program.parseAsync(args, { from: "user" });
+    await createProgram(io, runCli).parseAsync(args, { from: "user" });
     return EXIT.done;
   } catch (error) {
     const asJson = args.includes("--json");

@@ -124,14 +124,17 @@ function unknownOf({ words }: Call, program: Command): string | undefined {
 }
 
 test.each(PAGES)("every command and option of wa-cli that %s shows exists", (page) => {
-  const program = createProgram({
-    env: {},
-    stdin: new PassThrough(),
-    stdout: new PassThrough(),
-    stderr: new PassThrough(),
-    signal: new AbortController().signal,
-    pid: 1,
-  });
+  const program = createProgram(
+    {
+      env: {},
+      stdin: new PassThrough(),
+      stdout: new PassThrough(),
+      stderr: new PassThrough(),
+      signal: new AbortController().signal,
+      pid: 1,
+    },
+    async () => 0,
+  );
 
   const unknown = callsOf(page, "wa-cli").filter((call) => unknownOf(call, program) !== undefined);
 

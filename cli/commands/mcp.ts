@@ -5,8 +5,8 @@ import { describeError } from "../../src/errors.ts";
 import { Slots } from "../../src/slots.ts";
 import { VERSION } from "../../src/version.ts";
 import { EXIT } from "../exit-code.ts";
-import type { Io } from "../io.ts";
-import { call, toArgs, type Run } from "../mcp/call.ts";
+import type { Io, Run } from "../io.ts";
+import { call, toArgs } from "../mcp/call.ts";
 import { readPicture } from "../mcp/picture.ts";
 import { LOOKING, SENDING, type Input, type Tool } from "../mcp/tools.ts";
 

@@ -2,11 +2,8 @@ import { Readable, Writable } from "node:stream";
 import { z } from "zod";
 import { parseJson } from "../../src/json.ts";
 import { EXIT, type ExitCode } from "../exit-code.ts";
-import type { Io } from "../io.ts";
+import type { Io, Run } from "../io.ts";
 import type { Input, Tool } from "./tools.ts";
-
-/** Runs one command line. */
-export type Run = (io: Io, args: readonly string[]) => Promise<ExitCode>;
 
 export interface Called {
   readonly exitCode: ExitCode;

@@ -1,6 +1,5 @@
 import type { Command } from "commander";
-import type { Io } from "../io.ts";
-import type { Run } from "./call.ts";
+import type { Io, Run } from "../io.ts";
 
 /** `wa-cli mcp`; `run` is the way back into the program, for it answers with other commands. */
 export function addMcp(program: Command, io: Io, run: Run): void {
