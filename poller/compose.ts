@@ -25,6 +25,7 @@ import type { Base, Surroundings } from "./base.ts";
 import { createBridgeServer, openBridge, type OpenBridge } from "./bridge.ts";
 import { HealthBoard } from "./health.ts";
 import { createMediaTools } from "./media.ts";
+import { Notifier } from "./notifier.ts";
 import { createWaysIn } from "./ways-in.ts";
 
 /** Who claims rows of the outbox; `wa-cli` has names of its own. */
@@ -88,7 +89,7 @@ export async function startBridge(
       clock,
       log: log.child({ component: "bridge" }),
       sources,
-      tasks,
+      tasks: [...tasks, createNotifier(base, board)],
       inbox: store.inbox,
       statuses: store.statuses,
       answerer,
@@ -176,6 +177,11 @@ function createAnswerer(
     },
     abort.signal,
   );
+}
+
+function createNotifier({ clock, log, process }: Base, board: HealthBoard): Notifier {
+  const isWell = async () => board.isWritable();
+  return new Notifier({ process, isWell, clock, log: log.child({ component: "service" }) });
 }
 
 /** Leaves word for `wa-cli status`. */

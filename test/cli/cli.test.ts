@@ -827,6 +827,28 @@ describe("wa-cli preflight", () => {
     expect(reportOf(ran).checks[0]?.hint).toContain("KAPSO_ALLOWED_NUMBERS");
   });
 
+  test("a service that ends with the session is told, with the command to change that", async () => {
+    await using all = await setUp();
+    const { world, env } = all;
+    const bin = join(world.home, "bin");
+    mkdirSync(bin);
+    const answer = (word: string) =>
+      writeFileSync(join(bin, "loginctl"), `#!/bin/sh\necho ${word}\n`, { mode: 0o755 });
+    const own = { ...env, HOME: world.home, PATH: `${bin}:${process.env["PATH"]}` };
+    const service = async () =>
+      reportOf(await world.run(["preflight", "--json"], { env: own })).checks.find(
+        ({ name }) => name === "service",
+      );
+
+    answer("no");
+    expect(await service()).toBe(undefined);
+    mkdirSync(join(world.home, ".config/systemd/user"), { recursive: true });
+    writeFileSync(join(world.home, ".config/systemd/user/wa-relay.service"), "");
+    expect(await service()).toMatchObject({ ok: true, hint: expect.stringContaining("enable-linger") });
+    answer("yes");
+    expect(await service()).not.toHaveProperty("hint");
+  });
+
   test("4: a wrong key, with the variable to set", async () => {
     await using all = await setUp();
     const { world, env } = all;
