@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
 import type { Clock } from "../src/clock.ts";
 import type { Environment } from "../src/config/read.ts";
+import { describeError } from "../src/errors.ts";
 import type { Log } from "../src/log.ts";
 import type { Task } from "../src/pipeline/bridge.ts";
 
@@ -27,7 +28,7 @@ export class Notifier implements Task {
   readonly #log: Log;
 
   constructor({ process: { env, pid }, isWell, clock, log }: NotifierParts) {
-    this.#socket = env["NOTIFY_SOCKET"];
+    this.#socket = env["NOTIFY_SOCKET"] || undefined;
     this.#path = env["PATH"];
     this.#isWell = isWell;
     this.#clock = clock;
@@ -70,8 +71,12 @@ export class Notifier implements Task {
   async #say(...lines: readonly string[]): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const env = { PATH: this.#path, NOTIFY_SOCKET: this.#socket };
-    execFile("systemd-notify", [...lines], { env, timeout: ANSWER_MS }, (err) => {
-      if (err) this.#log.warn({ err, hint: "systemd-notify has to be in its PATH" }, "systemd not told");
+    execFile("systemd-notify", [...lines], { env, timeout: ANSWER_MS }, (error) => {
+      if (error)
+        this.#log.warn(
+          { reason: describeError(error), hint: "systemd-notify has to be in PATH" },
+          "systemd not told",
+        );
       resolve();
     });
     return promise;

@@ -35,7 +35,7 @@ export class Systemd implements Manager {
     await this.#systemctl("enable", UNIT);
     // Waits until the daemon tells that it is ready, or ends.
     const { ok, complaint } = await this.#run("systemctl", "--user", "restart", UNIT);
-    if (!ok) throw await this.#failed(complaint);
+    if (!ok) throw await this.#failed(firstLine(complaint));
     if ((await this.#show())["Type"] === "exec")
       await this.#clock.sleep(SETTLE_MS, new AbortController().signal);
     const { state } = await this.state();
@@ -101,6 +101,10 @@ const STATES: Readonly<Record<string, ServiceState["state"]>> = {
   activating: "starting",
   failed: "failed",
 };
+
+function firstLine(text: string): string {
+  return text.split("\n", 1)[0] ?? "";
+}
 
 /** Such as "Sat 2026-11-21 19:14:21 UTC". */
 function readTime(text = ""): string | undefined {

@@ -188,16 +188,19 @@ url = "${gateway}"
     expect(await shows("NRestarts")).toBe("6");
   });
 
-  test("a state folder that is in use is tried again and again; the install tells that it does not run", async () => {
+  test("a state folder that can not be used is tried again and again; the install tells that it does not run", async () => {
     configure();
     override(AT_ONCE);
     mkdirSync(join(home, ".local/state"), { recursive: true });
     writeFileSync(join(home, ".local/state/wa-relay"), "a file where the folder belongs");
 
-    const ran = await wa(["service", "install"]);
+    const bin = mkdtempSync(join(home, "bin-"));
+    writeFileSync(join(bin, "journalctl"), "#!/bin/sh\necho what was logged last\n", { mode: 0o755 });
+
+    const ran = await wa(["service", "install"], { PATH: `${bin}:${env.PATH}` });
 
     expect(ran.code).toBe(1);
-    expect(ran.err).toContain("is installed, but does not run");
+    expect(ran.err).toMatch(/is installed, but does not run.*\nwhat was logged last\n/);
     while (Number(await shows("NRestarts")) < 6) await pause(50);
     expect((await wa(["service", "status"])).code).toBe(1);
     rmSync(join(home, ".local/state/wa-relay"));
