@@ -30,8 +30,7 @@ const PLACES = ["XDG_CONFIG_HOME", "XDG_STATE_HOME", "OPENCLAW_STATE_DIR", "OPEN
  * @throws ConfigError, ServiceError
  */
 export function orderOf(file: string | undefined, { env, home, execPath, script }: Started): Ordered {
-  const places = Object.fromEntries(PLACES.flatMap((name) => (env[name] ? [[name, env[name]]] : [])));
-  const input = { env: { HOME: home, ...places }, file };
+  const input = { env: { HOME: home, ...places(env) }, file };
   const unseen = [...readSettings(env, configFile(input), home, [])].flatMap(({ origin }) =>
     origin.kind === "environment" ? [origin.name] : [],
   );
@@ -49,10 +48,15 @@ export function orderOf(file: string | undefined, { env, home, execPath, script 
         ...(script === undefined ? [execPath] : [lastingName(execPath, path), script]),
         ...(file === undefined ? [] : ["--config", file]),
       ],
-      env: { PATH: path, ...places },
+      env: { PATH: path, ...places(env) },
       home,
     },
   };
+}
+
+/** The variables that a service keeps. */
+export function places(env: Environment): Readonly<Record<string, string>> {
+  return Object.fromEntries(PLACES.flatMap((name) => (env[name] ? [[name, env[name]]] : [])));
 }
 
 function usable(input: ConfigInput, unseen: readonly string[]): Config {

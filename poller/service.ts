@@ -11,7 +11,7 @@ import * as service from "../src/service/manager.ts";
 import { createRun, type Run } from "../src/service/run.ts";
 import { Systemd } from "../src/service/systemd.ts";
 import { unitPath } from "../src/service/unit.ts";
-import { orderOf } from "./order.ts";
+import { orderOf, places } from "./order.ts";
 
 export interface InstallOptions {
   readonly config?: string;
@@ -43,7 +43,7 @@ export async function install(
   const { pid } = await manager.state();
   say(`✓ ${manager.file}`);
   say(`✓ It runs (process ${pid ?? "unknown"}), and starts again by itself`);
-  say(`  Log: ${manager.logs}`);
+  say(`  Log: ${manager.log}`);
   if (manager.name !== "systemd") return;
   if (linger) {
     const { ok, complaint } = await run("loginctl", "enable-linger");
@@ -55,9 +55,12 @@ export async function install(
 /** `wa-poller service uninstall` @throws ServiceError */
 export async function uninstall({ force = false }: { readonly force?: boolean }, process: NodeJS.Process) {
   const { manager, home } = find(process);
-  const isGone = await service.uninstall(manager, force);
-  process.stdout.write(isGone ? `✓ Stopped, and ${manager.file} removed\n` : "No service is installed\n");
-  for (const line of left({ ...process.env, HOME: home })) process.stdout.write(`  ${line}\n`);
+  const removed = await service.uninstall(manager, force);
+  const said =
+    removed === undefined
+      ? ["No service is installed"]
+      : [`✓ Stopped, and ${manager.file} removed`, ...left(removed, { HOME: home, ...places(process.env) })];
+  process.stdout.write(`${said.join("\n  ")}\n`);
 }
 
 /** `wa-poller service status`; true when the service runs. @throws ServiceError */
@@ -93,12 +96,12 @@ function nextStep(
     lingering,
     lastExitCode,
   }: service.ServiceState & { readonly installed: boolean; readonly lingering: boolean | undefined },
-  { name, logs }: service.Manager,
+  { name, complaints }: service.Manager,
 ): string | undefined {
   if (!installed) return "wa-poller service install";
   if (lastExitCode === 78 || (name === "launchd" && state === "stopped" && lastExitCode === 0))
     return "the configuration may be the reason: wa-poller service install checks it and starts again";
-  if (state === "starting" || state === "restarting") return `${logs} tells why`;
+  if (state === "starting" || state === "restarting") return `${complaints} tells why`;
   if (state !== "running" || !enabled) return "wa-poller service install starts it again";
   return lingering === false ? LINGER_HINT : undefined;
 }
@@ -122,9 +125,10 @@ function find({ platform, env, getuid }: NodeJS.Process): Found {
   });
 }
 
-/** What an uninstall leaves, as far as the configuration tells. */
-function left(env: Environment): readonly string[] {
+/** What an uninstall leaves; where a service of its own file had its state, only that file knows. */
+function left(removed: string, env: Environment): readonly string[] {
   try {
+    if (removed.includes("--config")) return ["State and configuration stay"];
     const { file, state } = loadConfig({ env });
     return [`State stays in ${state.dir}`, ...(file === undefined ? [] : [`Configuration stays in ${file}`])];
   } catch {

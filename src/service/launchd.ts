@@ -26,7 +26,8 @@ export interface LaunchdParts {
 export class Launchd implements Manager {
   readonly name = "launchd";
   readonly file: string;
-  readonly logs = "wa-cli logs --follow";
+  readonly log = "wa-cli logs -f";
+  readonly complaints: string;
   readonly #errors: string;
   readonly #run: Run;
   readonly #uid: number;
@@ -35,6 +36,7 @@ export class Launchd implements Manager {
   constructor({ home, uid, run, clock }: LaunchdParts) {
     this.file = plistPath(home);
     this.#errors = errorsPath(home);
+    this.complaints = `tail ${this.#errors}`;
     this.#run = run;
     this.#uid = uid;
     this.#clock = clock;
@@ -56,7 +58,8 @@ export class Launchd implements Manager {
       if (ok || /failed: (5|37):/.test(complaint)) return ok;
       throw new ServiceError(`launchctl bootstrap failed: ${complaint}`);
     });
-    await this.#launchctl("kickstart", `${domain}/${LABEL}`);
+    // It starts by itself unless something holds it back; what came of it is seen below.
+    await this.#run("launchctl", "kickstart", `${domain}/${LABEL}`);
     const { pid } = await this.state();
     await this.#clock.sleep(SETTLE_MS, FOREVER);
     const { state, pid: later } = await this.state();

@@ -32,7 +32,9 @@ export interface Manager {
   /** Where the service is written down. */
   readonly file: string;
   /** The command that shows its log. */
-  readonly logs: string;
+  readonly log: string;
+  /** The command that tells why it did not start. */
+  readonly complaints: string;
   /** What is written there. */
   text(order: Order): Promise<string>;
   /**
@@ -65,14 +67,15 @@ export async function install(manager: Manager, order: Order, force: boolean): P
   await manager.start();
 }
 
-/** Stops the service and removes it; false when there is none. @throws ServiceError */
-export async function uninstall(manager: Manager, force: boolean): Promise<boolean> {
-  if (!existsSync(manager.file)) return false;
+/** Stops the service and removes it; returns what was written, undefined when there is none. @throws ServiceError */
+export async function uninstall(manager: Manager, force: boolean): Promise<string | undefined> {
+  if (!existsSync(manager.file)) return undefined;
   refuseForeign(manager, force);
+  const text = readFileSync(manager.file, "utf8");
   await manager.stop();
   rmSync(manager.file);
   await manager.forget();
-  return true;
+  return text;
 }
 
 function refuseForeign({ file }: Manager, force: boolean): void {

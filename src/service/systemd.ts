@@ -13,7 +13,8 @@ const SETTLE_MS = 3000;
 export class Systemd implements Manager {
   readonly name = "systemd";
   readonly file: string;
-  readonly logs = "journalctl --user -u wa-relay -f";
+  readonly log = "journalctl --user -u wa-relay -f";
+  readonly complaints = "journalctl --user -u wa-relay -n 20";
   readonly #run: Run;
   readonly #clock: Clock;
 
@@ -58,7 +59,8 @@ export class Systemd implements Manager {
     const state = sub === "auto-restart" ? "restarting" : (STATES[active] ?? "stopped");
     return {
       state,
-      enabled: shown["UnitFileState"] === "enabled",
+      // Others link their units instead of enabling them.
+      enabled: !["", "disabled", "masked"].includes(shown["UnitFileState"] ?? ""),
       pid: Number(pid) || undefined,
       since: state === "running" ? readTime(entered) : undefined,
       restarts: Number(shown["NRestarts"]) || 0,
