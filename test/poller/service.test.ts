@@ -26,7 +26,7 @@ const AT_ONCE = "[Service]\nRestartSec=100ms\n";
 
 const manager = await UserManager.start();
 
-describe.skipIf(manager === undefined)("wa-poller service, with a real systemd", () => {
+describe.skipIf(manager === undefined)("wa-poller service, with a real systemd", { timeout: 120_000 }, () => {
   const { home = "", env = {} } = manager ?? {};
   const units = join(home, ".config/systemd/user");
   const unit = join(units, "wa-relay.service");
@@ -79,7 +79,7 @@ url = "${gateway}"
     writeFileSync(`${unit}.d/own.conf`, text);
   }
 
-  async function becomes(property: string, value: string, timeoutMs = 15_000): Promise<void> {
+  async function becomes(property: string, value: string, timeoutMs = 60_000): Promise<void> {
     const end = Date.now() + timeoutMs;
     for (;;) {
       const shown = await shows(property);
@@ -91,7 +91,7 @@ url = "${gateway}"
 
   /** The next process, once it said that it is ready. */
   async function replaced(old: number): Promise<number> {
-    for (const end = Date.now() + 15_000; Date.now() < end; await pause(20)) {
+    for (const end = Date.now() + 60_000; Date.now() < end; await pause(20)) {
       const now = await pid();
       if (now !== 0 && now !== old && (await shows("ActiveState")) === "active") return now;
     }
@@ -295,6 +295,8 @@ dns.lookup = (name, options, done) =>
       join(folder, "relay.toml"),
       "",
     ]);
+    // Only that file knows where its state is.
+    expect((await wa(["service", "uninstall"])).out).toContain("State and configuration stay\n");
   });
 
   test("settings that only the shell has: nothing is installed, and the next step is told", async () => {
