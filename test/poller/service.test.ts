@@ -7,6 +7,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -117,6 +118,21 @@ url = "${gateway}"
       pid: await pid(),
       since: expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
       restarts: 0,
+    });
+  });
+
+  test("without systemd-notify it runs all the same, and one that ends early is not called running", async () => {
+    const bin = mkdtempSync(join(home, "bin-"));
+    symlinkSync("/usr/bin/systemctl", join(bin, "systemctl"));
+    configure();
+
+    expect(await wa(["service", "install"], { PATH: bin })).toMatchObject({ code: 0 });
+    expect([await shows("Type"), await shows("ActiveState")]).toEqual(["exec", "active"]);
+
+    override("[Service]\nExecStart=\nExecStart=/bin/false\n");
+    expect(await wa(["service", "install"], { PATH: bin })).toMatchObject({
+      code: 1,
+      err: expect.stringContaining("does not run: It is restarting"),
     });
   });
 
