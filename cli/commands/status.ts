@@ -9,7 +9,8 @@ import { isWell, PART_NAMES, type PartName } from "../../src/part.ts";
 import { GRACE_MS } from "../../src/pipeline/gap-detector.ts";
 import { DaemonLock } from "../../src/store/lock.ts";
 import { Store } from "../../src/store/store.ts";
-import { paint, print, type Answer, type Io } from "../io.ts";
+import { CommandError, EXIT } from "../exit-code.ts";
+import { paint, print, type Io } from "../io.ts";
 
 const part = z.object({
   kind: z.string(),
@@ -70,6 +71,9 @@ interface Status {
 const WATCH_MS = 1000;
 const STUCK_ROWS = 10;
 const GAP_HOURS = 24;
+/** After so many polls that did not come something is wrong, however short the interval is. */
+const SILENT_POLLS = 4;
+const MIN_SILENCE_MS = 120_000;
 const NOTHING: Omit<Status, "state"> = {
   daemon: { alive: false },
   gateway: undefined,
@@ -88,16 +92,39 @@ interface Options {
   readonly config?: string;
   readonly json?: boolean;
   readonly watch?: boolean;
+  readonly check?: boolean;
 }
 
 /** Shows what the state folder tells; works while the daemon runs and while it does not. */
 export async function status(io: Io, options: Options): Promise<void> {
-  const { dir } = loadConfig({ env: io.env, file: options.config }).state;
-  if (options.watch === true) return watch(io, dir, options.json === true);
-  print(io, await look(dir, io), options.json);
+  const { state, delivery } = loadConfig({ env: io.env, file: options.config });
+  if (options.watch === true) return watch(io, state.dir, options.json === true);
+  const answer = await look(state.dir, io);
+  if (options.check === true) requireWell(answer.json, delivery.pollIntervalMs);
+  print(io, answer, options.json);
 }
 
-async function look(folder: string, io: Io): Promise<Answer> {
+/** As strict as `/health`, which is not there while nothing but polling is on; and a process that hangs polls no more. */
+function requireWell(found: Status, pollIntervalMs: number): void {
+  if (!found.daemon.alive)
+    throw new CommandError(EXIT.failed, "wa-poller is not running", { report: { ...found } });
+  const unwell = PART_NAMES.flatMap((name) => {
+    const state = found[name];
+    return state === undefined || isWell(name, state)
+      ? []
+      : [{ ...state, message: `${name}: ${state.message}` }];
+  });
+  const silence = Math.max(MIN_SILENCE_MS, SILENT_POLLS * pollIntervalMs);
+  const lastAt = found.poll?.lastAt;
+  if (lastAt !== undefined && Date.parse(lastAt) < Date.now() - silence)
+    unwell.push({ kind: "silent", message: `poll: the last one was ${ago(lastAt)}` });
+  if (unwell.length === 0) return;
+  const hint = unwell.find((state) => state.hint !== undefined)?.hint;
+  const message = unwell.map((state) => state.message).join("; ");
+  throw new CommandError(EXIT.failed, message, { hint, report: { ...found } });
+}
+
+async function look(folder: string, io: Io): Promise<{ readonly json: Status; readonly text: string }> {
   if (!existsSync(join(folder, "relay.db"))) {
     const text = `wa-poller has not run yet: there is no state in ${folder}`;
     return { json: { ...NOTHING, state: folder }, text };
