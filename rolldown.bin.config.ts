@@ -1,10 +1,12 @@
 import { execFileSync } from "node:child_process";
-import { rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { defineConfig, type Plugin } from "rolldown";
 import { EXTERNAL, licences } from "./rolldown.config.ts";
 
 const FOLDER = resolve("bin");
+
+const licencesOf = (name: string) => `${name}.licences.txt`;
 
 /** Puts the bundle into a copy of the Node that runs this. https://nodejs.org/api/single-executable-applications.html */
 function executable(name: string, assets: Readonly<Record<string, string>>): Plugin {
@@ -20,6 +22,10 @@ function executable(name: string, assets: Readonly<Record<string, string>>): Plu
       // What was added broke Node's own signature, and macOS runs nothing without one on Apple's processors.
       if (process.platform === "darwin") execFileSync("codesign", ["--force", "--sign", "-", output]);
       for (const path of [main, config]) rmSync(path);
+      appendFileSync(
+        join(FOLDER, licencesOf(name)),
+        `\n${"-".repeat(80)}\n\nNode.js ${process.version} and what it is made of: https://github.com/nodejs/node/blob/${process.version}/LICENSE\n`,
+      );
     },
   };
 }
@@ -36,7 +42,7 @@ function program(name: string, input: string, assets: Readonly<Record<string, st
       codeSplitting: false,
       minify: { mangle: false, compress: true },
     },
-    plugins: [licences(`${name}.licences.txt`), executable(name, assets)],
+    plugins: [licences(licencesOf(name)), executable(name, assets)],
   });
 }
 
