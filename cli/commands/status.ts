@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
-import { loadConfig } from "../../src/config/config.ts";
+import { loadConfig, type Config } from "../../src/config/config.ts";
 import { maskNumbers } from "../../src/mask.ts";
 import { maskContact } from "../../src/message.ts";
 import { isWell, PART_NAMES, type PartName } from "../../src/part.ts";
@@ -100,12 +100,12 @@ export async function status(io: Io, options: Options): Promise<void> {
   const { state, delivery } = loadConfig({ env: io.env, file: options.config });
   if (options.watch === true) return watch(io, state.dir, options.json === true);
   const answer = await look(state.dir, io);
-  if (options.check === true) requireWell(answer.json, delivery.pollIntervalMs);
+  if (options.check === true) requireWell(answer.json, longestSilence(delivery));
   print(io, answer, options.json);
 }
 
 /** As strict as `/health`, which is not there while nothing but polling is on; and a process that hangs polls no more. */
-function requireWell(found: Status, pollIntervalMs: number): void {
+function requireWell(found: Status, silenceMs: number): void {
   if (!found.daemon.alive)
     throw new CommandError(EXIT.failed, "wa-poller is not running", { report: { ...found } });
   const unwell = PART_NAMES.flatMap((name) => {
@@ -114,14 +114,20 @@ function requireWell(found: Status, pollIntervalMs: number): void {
       ? []
       : [{ ...state, message: `${name}: ${state.message}` }];
   });
-  const silence = Math.max(MIN_SILENCE_MS, SILENT_POLLS * pollIntervalMs);
   const lastAt = found.poll?.lastAt;
-  if (lastAt !== undefined && Date.parse(lastAt) < Date.now() - silence)
+  if (lastAt !== undefined && Date.parse(lastAt) < Date.now() - silenceMs)
     unwell.push({ kind: "silent", message: `poll: the last one was ${ago(lastAt)}` });
   if (unwell.length === 0) return;
   const hint = unwell.find((state) => state.hint !== undefined)?.hint;
   const message = unwell.map((state) => state.message).join("; ");
   throw new CommandError(EXIT.failed, message, { hint, report: { ...found } });
+}
+
+/** For how long there may be no poll, in milliseconds. */
+function longestSilence({ mode, pollFallback, pollIntervalMs }: Config["delivery"]): number {
+  // Polls that only follow webhooks come when those come.
+  if (mode !== "polling" && !pollFallback) return Number.POSITIVE_INFINITY;
+  return Math.max(MIN_SILENCE_MS, SILENT_POLLS * pollIntervalMs);
 }
 
 async function look(folder: string, io: Io): Promise<{ readonly json: Status; readonly text: string }> {

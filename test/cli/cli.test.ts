@@ -600,7 +600,7 @@ describe("wa-cli status", () => {
 
   describe("--check", () => {
     /** A daemon whose gateway and poll say so of themselves, and that polled so long ago. */
-    async function checked(gateway: string, poll: string, ageMs: number, isAlive = true) {
+    async function checked(gateway: string, poll: string, ageMs: number, { isAlive = true, env = {} } = {}) {
       await using world = await World.start();
       await world.send("hi");
       using lock = isAlive ? DaemonLock.tryAcquire(world.state) : undefined;
@@ -616,7 +616,7 @@ describe("wa-cli status", () => {
           await store.facts.set(name, JSON.stringify(fact), Date.now());
         await store.facts.moveCursor("poll", 1, Date.now() - ageMs);
       }
-      return await world.run(["status", "--check", "--json"]);
+      return await world.run(["status", "--check", "--json"], { env });
     }
 
     test("is 0 while the daemon runs and its parts are well", async () => {
@@ -624,6 +624,12 @@ describe("wa-cli status", () => {
 
       expect(ran.code).toBe(0);
       expect(read(ran)).toMatchObject({ daemon: { alive: true } });
+    });
+
+    test("does not wait for polls that only follow webhooks", async () => {
+      const env = { KAPSO_MODE: "domain", KAPSO_POLL_FALLBACK: "false" };
+
+      expect((await checked("connected", "polling", 1_800_000, { env })).code).toBe(0);
     });
 
     test.each([
@@ -639,7 +645,7 @@ describe("wa-cli status", () => {
       ],
       ["it does not run", "connected", "polling", 0, false, "wa-poller is not running"],
     ])("is 1 when %s, and says so", async (_, gateway, poll, ageMs, isAlive, error) => {
-      const ran = await checked(gateway, poll, ageMs, isAlive);
+      const ran = await checked(gateway, poll, ageMs, { isAlive });
 
       expectFailure(ran, 1);
       expect(read(ran)).toMatchObject({ error, daemon: { alive: isAlive } });
