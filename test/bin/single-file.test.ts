@@ -74,6 +74,21 @@ describe("the single-file programs, with neither Node nor node_modules", () => {
     });
   });
 
+  test("what is loaded only when it is asked for is inside too: the sandbox, MCP", async () => {
+    const params = {
+      protocolVersion: "2025-06-18",
+      capabilities: {},
+      clientInfo: { name: "test", version: "1" },
+    };
+    const mcp = cli(["mcp"]);
+    mcp.child.stdin?.end(`${JSON.stringify({ jsonrpc: "2.0", id: 1, method: "initialize", params })}\n`);
+    const sandbox = run(program("wa-poller"), ["--sandbox"], { env });
+    sandbox.child.stdin?.end("hello **there**\n");
+
+    expect(JSON.parse((await mcp).stdout)).toMatchObject({ result: { serverInfo: { name: "wa-cli" } } });
+    expect((await sandbox).stdout).toContain("agent › You said: hello *there*");
+  });
+
   test("licences lie beside them, and nothing of the build", () => {
     for (const name of NAMES) {
       expect(statSync(program(name)).mode & 0o111).toBe(0o111);
