@@ -143,8 +143,9 @@ describe("the version", () => {
     expect(/^## (\S+)/m.exec(read("CHANGELOG.md"))?.[1]).toBe(VERSION);
   });
 
-  test("is written nowhere else", async () => {
-    const { stdout } = await run("git", ["grep", "-lwF", VERSION, "--", ".", ":!test"], { cwd: ROOT });
+  test("is written nowhere else, but where the docs show what was printed", async () => {
+    const places = [".", ":!docs", ":!test"];
+    const { stdout } = await run("git", ["grep", "-lwF", VERSION, "--", ...places], { cwd: ROOT });
 
     expect(stdout.trim().split("\n")).toEqual(["CHANGELOG.md", "package-lock.json", "package.json"]);
   });

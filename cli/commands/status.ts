@@ -104,7 +104,7 @@ export async function status(io: Io, options: Options): Promise<void> {
   print(io, answer, options.json);
 }
 
-/** As strict as `/health`, which is not there while nothing but polling is on; and a process that hangs polls no more. */
+/** As strict as `/health`, for which nothing may listen while it only polls; and a process that hangs polls no more. */
 function requireWell(found: Status, silenceMs: number): void {
   if (!found.daemon.alive)
     throw new CommandError(EXIT.failed, "wa-poller is not running", { report: { ...found } });
