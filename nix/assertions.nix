@@ -13,7 +13,6 @@
 let
   at = path: lib.attrByPath path null settings;
   has = name: at (fileKey name) != null;
-  hasAny = lib.any has;
 
   mode = at [ "delivery" "mode" ];
   isMeta =
@@ -29,16 +28,16 @@ let
   };
 
   inSettings = lib.mapAttrsToList (
-    name: { key, ... }:
-    refuse (name != "phoneNumberIdFile" && at key != null) "settings.${lib.concatStringsSep "." key} would be readable by everybody in the Nix store: use secrets.${name}, with the name of a file outside of it"
+    name: { key, isPublic ? false, ... }:
+    refuse (!isPublic && at key != null) "settings.${lib.concatStringsSep "." key} would be readable by everybody in the Nix store: use secrets.${name}, with the name of a file outside of it"
   ) secrets;
 
   inEnvironment = lib.mapAttrsToList (
-    name: { variables, ... }:
-    refuse (name != "phoneNumberIdFile" && lib.any (variable: environment ? ${variable}) variables) "environment.${lib.head variables} would be readable by everybody in the Nix store: use secrets.${name}, with the name of a file outside of it"
+    name: { variables, isPublic ? false, ... }:
+    refuse (!isPublic && lib.any (variable: environment ? ${variable}) variables) "environment.${lib.head variables} would be readable by everybody in the Nix store: use secrets.${name}, with the name of a file outside of it"
   ) secrets;
 
-  # Elsewhere the session has no such folder.
+  # On macOS the session has no such folder.
   forms = "(/|~/${lib.optionalString (!isDarwin) "|[$]XDG_RUNTIME_DIR/"}).+";
   badFiles = lib.concatLists (
     lib.mapAttrsToList (
@@ -59,7 +58,7 @@ inSettings
 ++ [
   (refuse (isMeta && (mode == null || mode == "polling")) ''Meta has no list of messages that could be polled: set settings.delivery.mode to "tailscale" or "domain"'')
   (refuse (isMeta && !has "metaAppSecretFile") "with Meta secrets.metaAppSecretFile is needed: without it anybody could forge messages")
-  (refuse (isMeta && !hasAny [ "metaVerifyTokenFile" "webhookVerifyTokenFile" ]) "with Meta secrets.metaVerifyTokenFile is needed")
+  (refuse (isMeta && !lib.any has [ "metaVerifyTokenFile" "webhookVerifyTokenFile" ]) "with Meta secrets.metaVerifyTokenFile is needed")
   (refuse (mode == "tailscale" && at [ "webhook" "url" ] != null) ''the Funnel has an address of its own: leave out settings.webhook.url, or use settings.delivery.mode = "domain"'')
   (refuse (mode == "tailscale" && webhookAddr != null && !lib.elem (host webhookAddr) [ "" "127.0.0.1" "0.0.0.0" "[::]" ]) "a Funnel needs settings.webhook.addr on 127.0.0.1")
   (refuse (at [ "gateway" "type" ] == "http" && at [ "gateway" "url" ] == null) ''settings.gateway.type = "http" needs settings.gateway.url'')

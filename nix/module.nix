@@ -42,7 +42,7 @@ let
   );
   configFile = toml.generate "wa-relay-config.toml" settings;
 
-  program = lib.getExe' cfg.package "wa-poller";
+  program = lib.getExe' cfg.package;
 
   # What is installed on the system comes first: a tailscale of its own fits the running tailscaled.
   path = lib.concatStringsSep ":" (
@@ -63,6 +63,7 @@ let
       [ pkgs.ffmpeg-headless ] ++ lib.optional (!cfg.settings.transcribe ? binary_path) pkgs.whisper-cpp
     );
 
+  # WA_SERVICE tells the program who restarts it.
   variables = manager: { PATH = path; WA_SERVICE = manager; } // cfg.environment;
   # The variables that name the files of secrets, wherever the service finds them.
   fileVariables =
@@ -73,7 +74,7 @@ let
 
   # The program reads its configuration, with stand-ins for the secrets.
   check = pkgs.runCommand "wa-relay-config-check" { } ''
-    env HOME=$TMPDIR ${lib.escapeShellArgs standIns} ${lib.getExe' cfg.package "wa-cli"} config --config ${configFile} > $out
+    env HOME=$TMPDIR ${lib.escapeShellArgs standIns} ${program "wa-cli"} config --config ${configFile} > $out
   '';
   standIns = lib.mapAttrsToList (name: value: "${name}=${value}") (
     cfg.environment
@@ -180,7 +181,7 @@ in
       Service = import ./service.nix {
         inherit lib;
         inherit (cfg.hardening) strict;
-        command = "${program} --config ${configFile}";
+        command = "${program "wa-poller"} --config ${configFile}";
         environment =
           lib.mapAttrsToList (name: value: quoteUnit "${name}=${value}") (variables "systemd")
           ++ lib.mapAttrsToList (name: value: "${name}=${value}") (fileVariables (variable: _: "%d/${variable}"));
@@ -197,7 +198,7 @@ in
       enable = true;
       config = {
         ProgramArguments = [
-          program
+          (program "wa-poller")
           "--config"
           "${configFile}"
         ];

@@ -96,8 +96,6 @@ stdenvNoCC.mkDerivation {
     runHook postInstallCheck
   '';
 
-  passthru = { inherit libraries; };
-
   meta = {
     description = "Gives an AI agent a WhatsApp number through the official Cloud API";
     license = lib.licenses.mit;

@@ -9,6 +9,7 @@
   phoneNumberIdFile = {
     key = [ "kapso" "phone_number_id" ];
     variables = [ "KAPSO_PHONE_NUMBER_ID" ];
+    isPublic = true;
     about = "phone number id at Kapso; no secret, so that {option}`settings.kapso.phone_number_id` does as well";
   };
   metaAccessTokenFile = {

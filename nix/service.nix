@@ -43,7 +43,7 @@
   SystemCallErrorNumber = "EPERM";
 }
 // lib.optionalAttrs strict {
-  # The others are ignored, or refused, without this one.
+  # The others are ignored, or refused, without this one. Those that keep root from something are left out: no user is root.
   PrivateUsers = true;
   ProtectSystem = "strict";
   ProtectHome = "read-only";
@@ -52,11 +52,6 @@
   ReadWritePaths = quote "-${stateDir}";
   PrivateTmp = true;
   PrivateDevices = true;
-  ProtectClock = true;
   ProtectControlGroups = true;
-  ProtectHostname = true;
-  ProtectKernelLogs = true;
-  ProtectKernelModules = true;
-  ProtectKernelTunables = true;
   CapabilityBoundingSet = "";
 }

@@ -38,6 +38,8 @@ let
               home.username = "ana";
               home.homeDirectory = home;
               home.stateVersion = "24.05";
+              # Any home-manager with any lib.
+              home.enableNixpkgsReleaseCheck = false;
             }
           ];
       };

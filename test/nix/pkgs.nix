@@ -2,6 +2,8 @@
 { lib, system, path }:
 
 let
+  hostPlatform =
+    if lib ? systems then lib.systems.elaborate system else { isDarwin = system == "aarch64-darwin"; };
   tool = name: {
     type = "derivation";
     inherit name;
@@ -32,8 +34,11 @@ tools [
 ]
 // {
   inherit lib path system;
-  stdenv.hostPlatform =
-    if lib ? systems then lib.systems.elaborate system else { isDarwin = system == "aarch64-darwin"; };
+  stdenv = {
+    inherit hostPlatform;
+    inherit (hostPlatform) isDarwin;
+    isLinux = !hostPlatform.isDarwin;
+  };
   formats = {
     ini = format;
     json = format;
