@@ -29,7 +29,8 @@ const SETTLED: Readonly<Record<string, string>> = {
   told: "the agent got it with a later message",
 };
 
-export function hopsOfReceived(row: Received): Hop[] {
+/** `show` writes the id of a message. */
+export function hopsOfReceived(row: Received, show: (wamid: string) => string): Hop[] {
   const { hops } = row;
   return happened([
     { at: row.sent_at, hop: "sent", detail: "on WhatsApp's clock" },
@@ -41,7 +42,11 @@ export function hopsOfReceived(row: Received): Hop[] {
       detail: hops?.role === undefined ? SETTLED[row.state] : `let in as ${hops.role}`,
     },
     { at: hops?.fileAt, hop: "file", detail: hops?.file },
-    { at: hops?.askedAt, hop: "asked", detail: "the agent got to work" },
+    {
+      at: hops?.askedAt,
+      hop: "asked",
+      detail: `the agent got to work${hops?.run === undefined ? "" : `, run ${show(hops.run)}`}`,
+    },
     {
       at: hops?.answeredAt,
       hop: hops?.error === undefined ? "answered" : "failed",

@@ -1,5 +1,6 @@
 import type { Readable, Writable } from "node:stream";
 import type { Environment } from "../src/config/read.ts";
+import type { ExitCode } from "./exit-code.ts";
 
 /** Everything that a command may touch of the process, as a value. */
 export interface Io {
@@ -9,7 +10,12 @@ export interface Io {
   readonly stderr: Writable & { readonly isTTY?: boolean };
   readonly signal: AbortSignal;
   readonly pid: number;
+  /** A model gives the command, so files leave only from where an agent may send them (`media.send_from`). */
+  readonly isAgent?: boolean;
 }
+
+/** Runs one command line, and reports how it ended. */
+export type Run = (io: Io, args: readonly string[]) => Promise<ExitCode>;
 
 /** What a command answers: a document for programs and lines for people. */
 export interface Answer {

@@ -27,7 +27,7 @@ export async function main(): Promise<void> {
 export async function runCli(io: Io, args: readonly string[]): Promise<ExitCode> {
   try {
     refuseFlagAsValue(args);
-    await createProgram(io).parseAsync(args, { from: "user" });
+    await createProgram(io, runCli).parseAsync(args, { from: "user" });
     return EXIT.done;
   } catch (error) {
     const asJson = args.includes("--json");

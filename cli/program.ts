@@ -1,6 +1,7 @@
 import { Argument, Command, Option } from "commander";
 import { VERSION } from "../src/version.ts";
-import type { Io } from "./io.ts";
+import type { Io, Run } from "./io.ts";
+import { addMcp } from "./mcp/command.ts";
 import { addSeeing } from "./seeing.ts";
 import { MEDIA_KINDS, WAITS } from "./send/options.ts";
 import { once, word, parseTimeout, collect, collectWords, parseCount } from "./values.ts";
@@ -37,8 +38,8 @@ Examples:
 Exit codes: 2 also when send.allow_to or a cap is against it, 5 when the 24-hour window is closed,
 6 when it is unknown what became of it (do not repeat), 7 when nothing left (try again)`;
 
-/** The command line. Each command's code is loaded only when it runs: start-up is part of the product. */
-export function createProgram(io: Io): Command {
+/** The command line; `run` runs another one, for commands that answer with others. Each command's code is loaded only when it runs: start-up is part of the product. */
+export function createProgram(io: Io, run: Run): Command {
   const program = new Command("wa-cli")
     .description("Sends WhatsApp messages, and shows and checks what wa-poller does")
     .version(VERSION)
@@ -60,6 +61,7 @@ export function createProgram(io: Io): Command {
   addInit(program, io);
   addCompletions(program, io);
   addSkill(program, io);
+  addMcp(program, io, run);
   return program;
 }
 

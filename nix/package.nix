@@ -38,7 +38,7 @@ let
     dontFixup = true;
     outputHashMode = "recursive";
     # `npm run nix:hash -- --write` brings this line up to date.
-    outputHash = "sha256-JONPVYZWwqBuOB4rcn+zhQOZpmXxxGW1x9mzIiRjb6U=";
+    outputHash = "sha256-KqbGg+RLj0ikqlpWvGM+cp78Fpc7cB63/HHRo+3UQHQ=";
   };
 in
 stdenvNoCC.mkDerivation {

@@ -3,6 +3,7 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { refusal } from "../src/bridge/access.ts";
 import { Dispatcher, type PreparedFile } from "../src/bridge/dispatch.ts";
+import { Gate } from "../src/bridge/gate.ts";
 import type { FileOrder } from "../src/bridge/request.ts";
 import { BRIDGE_LIMITS, BRIDGE_PATHS, BridgeServer, mediaPath } from "../src/bridge/server.ts";
 import { isCode } from "../src/errors.ts";
@@ -12,6 +13,7 @@ import { sniff } from "../src/media/sniff.ts";
 import type { Deliverer } from "../src/pipeline/deliver.ts";
 import type { MediaFile } from "../src/pipeline/media.ts";
 import { Listener } from "../src/source/listener.ts";
+import { ownNumberFact } from "../src/whatsapp/own-number.ts";
 import { toMessages } from "../src/whatsapp/messages.ts";
 import { splitText } from "../src/whatsapp/split.ts";
 import type { Base } from "./base.ts";
@@ -34,6 +36,7 @@ const COUNT_MS = 2000;
  */
 export async function openBridge(
   { config, store, clock, log }: Base,
+  board: HealthBoard,
   stack: AsyncDisposableStack,
 ): Promise<OpenBridge | undefined> {
   const { listen, token, url } = config.bridge;
@@ -55,12 +58,14 @@ export async function openBridge(
   const { host = "127.0.0.1" } = listen;
   const name = /^(0\.0\.0\.0|::)$/.test(host) ? "127.0.0.1" : host.includes(":") ? `[${host}]` : host;
   const base = url ?? `http://${name}:${listener.port}`;
-  ownLog.info({ address: `${listen.host ?? "*"}:${listener.port}` }, "listening for an agent");
+  const address = `${listen.host ?? "*"}:${listener.port}`;
+  ownLog.info({ address }, "listening for an agent");
+  board.add("bridge", { kind: "listening", message: `Agents send to http://${address}` });
   return { listener, mediaSecret, linkTo: (file) => base + mediaPath(file, mediaSecret) };
 }
 
 export function createBridgeServer(
-  { config, store, clock, log }: Base,
+  base: Base,
   { listener, mediaSecret }: OpenBridge,
   {
     board,
@@ -74,11 +79,13 @@ export function createBridgeServer(
     readonly outgoing: OutgoingParts;
   },
 ): BridgeServer {
+  const { config, store, clock, log } = base;
   const ownLog = log.child({ component: "bridge-http" });
   const count = () => (store.outbox.counts()["queued"] ?? 0) + (store.outbox.counts()["doubt"] ?? 0);
   let counted = { at: Number.NEGATIVE_INFINITY, waiting: 0 };
   const dispatcher = new Dispatcher({
-    outbox: store.outbox,
+    gate: createGate(base),
+    row: (id) => store.outbox.get(id),
     waiting: () => {
       if (clock.now() - counted.at > COUNT_MS) counted = { at: clock.now(), waiting: count() };
       return counted.waiting;
@@ -100,6 +107,17 @@ export function createBridgeServer(
     },
     { rateLimit: config.bridge.rateLimit, mediaSecret },
   );
+}
+
+function createGate({ config: { send, security, account }, store, clock }: Base): Gate {
+  const fact = "phoneNumberId" in account ? ownNumberFact(account.phoneNumberId) : undefined;
+  return new Gate({
+    outbox: store.outbox,
+    people: store.people,
+    ownPhone: () => send.ownPhone ?? (fact === undefined ? undefined : store.facts.get(fact)?.value),
+    policy: { ...send, roles: security.roles },
+    clock,
+  });
 }
 
 async function prepare(

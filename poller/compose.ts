@@ -20,10 +20,12 @@ import { VERSION } from "../src/version.ts";
 import { CloudApi } from "../src/whatsapp/client.ts";
 import { ApiConnection } from "../src/whatsapp/connection.ts";
 import { toMessages } from "../src/whatsapp/messages.ts";
+import { learnOwnPhone } from "../src/whatsapp/own-number.ts";
 import type { Base, Surroundings } from "./base.ts";
 import { createBridgeServer, openBridge, type OpenBridge } from "./bridge.ts";
 import { HealthBoard } from "./health.ts";
 import { createMediaTools } from "./media.ts";
+import { Notifier } from "./notifier.ts";
 import { createWaysIn } from "./ways-in.ts";
 
 /** Who claims rows of the outbox; `wa-cli` has names of its own. */
@@ -58,7 +60,7 @@ export async function startBridge(
   // What the last start said of parts that this one does not have.
   await store.facts.forget(PART_NAMES);
   const board = new HealthBoard(store, surroundings);
-  const bridge = await openBridge(base, stack);
+  const bridge = await openBridge(base, board, stack);
   const { sources, tasks } = await createWaysIn({ ...base, connection, board, answerFrom }, stack);
   const gateway = createGateway(base, { fetch, board, bridge });
   const deliveries = createDraining(config.delivery.maxParallel * SENDS_PER_ANSWER);
@@ -69,6 +71,8 @@ export async function startBridge(
 
   // To the very end: an agent that is heard out while we stop has something to send.
   if (bridge) {
+    // Good to know before an agent writes to it; WhatsApp refuses that as well.
+    learnOwnPhone(store.facts, { api, connection }, signal).catch(() => {});
     const server = createBridgeServer(base, bridge, { board, deliverer, folder, outgoing });
     stack.use(server.serve(deliveries.abort.signal));
   }
@@ -85,7 +89,7 @@ export async function startBridge(
       clock,
       log: log.child({ component: "bridge" }),
       sources,
-      tasks,
+      tasks: [...tasks, createNotifier(base, board)],
       inbox: store.inbox,
       statuses: store.statuses,
       answerer,
@@ -173,6 +177,11 @@ function createAnswerer(
     },
     abort.signal,
   );
+}
+
+function createNotifier({ clock, log, process }: Base, board: HealthBoard): Notifier {
+  const isWell = async () => board.isWritable();
+  return new Notifier({ process, isWell, clock, log: log.child({ component: "service" }) });
 }
 
 /** Leaves word for `wa-cli status`. */

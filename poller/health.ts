@@ -44,7 +44,7 @@ export class HealthBoard {
   async report(): Promise<Health> {
     const parts: Record<string, { readonly ok: boolean; readonly state: string }> = {};
     for (const [name, state] of this.#parts) parts[name] = { ok: isWell(name, state), state: state.kind };
-    const isWritable = await this.#isWritable();
+    const isWritable = await this.isWritable();
     parts["store"] = { ok: isWritable, state: isWritable ? "writable" : "not writable" };
     return { ok: Object.values(parts).every((part) => part.ok), parts };
   }
@@ -54,7 +54,8 @@ export class HealthBoard {
     this.#storeFailedAt = this.#clock.now();
   }
 
-  async #isWritable(): Promise<boolean> {
+  /** Whether the store takes what it is given. */
+  async isWritable(): Promise<boolean> {
     const now = this.#clock.now();
     if (now - this.#storeFailedAt < FAILURE_MS) return false;
     if (this.#disk === undefined || now - this.#lookedAt >= LOOK_MS) {

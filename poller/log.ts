@@ -7,10 +7,12 @@ export interface LogOptions {
   readonly format: "pretty" | "json";
   /** Every line goes there too, as JSON. */
   readonly file?: LogFile | undefined;
+  /** Standard error is a file that nobody shortens, so what `file` has is not written there as well. */
+  readonly isUnbounded?: boolean;
 }
 
 /** The daemon's log, on stderr: lines for people on a terminal, else JSON. */
-export async function createLog({ level, format, file }: LogOptions): Promise<Log> {
+export async function createLog({ level, format, file, isUnbounded }: LogOptions): Promise<Log> {
   const stream = format === "json" ? pino.destination({ dest: 2, sync: true }) : await prettyStream();
   const log: Log = pino(
     {
@@ -22,7 +24,7 @@ export async function createLog({ level, format, file }: LogOptions): Promise<Lo
       ? stream
       : {
           write: (line: string) => {
-            stream.write(line);
+            if (!isUnbounded) stream.write(line);
             file.write(line);
           },
         },

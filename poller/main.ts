@@ -10,7 +10,9 @@ import { Store } from "../src/store/store.ts";
 import { showUrl } from "../src/url.ts";
 import { VERSION } from "../src/version.ts";
 import { startBridge } from "./compose.ts";
+import { exitCodeOf, exitCodeOfUsage } from "./exit-code.ts";
 import { createLog } from "./log.ts";
+import { addService } from "./service-commands.ts";
 
 interface Options {
   readonly config?: string;
@@ -22,7 +24,8 @@ const EXAMPLES = `
 Examples:
   KAPSO_API_KEY=… KAPSO_PHONE_NUMBER_ID=… KAPSO_ALLOWED_NUMBERS=+15551234567 wa-poller
   wa-poller --sandbox          try it here, without an account
-  wa-poller --config relay.toml --check`;
+  wa-poller --config relay.toml --check
+  wa-poller service install    have it run from now on, also after a restart of this machine`;
 
 /** Process → options → bridge → exit code. */
 export async function main(): Promise<void> {
@@ -34,13 +37,14 @@ export async function main(): Promise<void> {
     .option("--check", "check the configuration and the state folder, then exit")
     .addHelpText("after", EXAMPLES)
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "wa-poller: ")) })
-    .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
+    .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : exitCodeOfUsage(process.env)))
     .allowExcessArguments(false)
-    .parse();
+    .action(run);
+  addService(program, process);
   try {
-    await run(program.opts<Options>());
+    await program.parseAsync();
   } catch (error) {
-    process.exitCode = error instanceof ConfigError ? 3 : 1;
+    process.exitCode = exitCodeOf(error, process.env);
     for (const line of describeFailure(error)) process.stderr.write(`wa-poller: ${line}\n`);
   }
 }
@@ -53,6 +57,7 @@ async function run({ config: file, sandbox, check }: Options): Promise<void> {
     format: config.log.format ?? (process.stderr.isTTY ? "pretty" : "json"),
     ...(config.log.file &&
       !sandbox && { file: new LogFile(config.state.dir, { secrets: secretsOf(config) }) }),
+    isUnbounded: process.env["WA_SERVICE"] === "launchd",
   });
   const signal = stopSignal(log);
   if (sandbox) {

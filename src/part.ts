@@ -6,6 +6,7 @@ const WELL = {
   gaps: ["arriving"],
   funnel: ["up"],
   registration: ["registered"],
+  bridge: ["listening"],
 } as const;
 
 export type PartName = keyof typeof WELL;
@@ -17,6 +18,7 @@ export const PART_NAMES: readonly PartName[] = [
   "gaps",
   "funnel",
   "registration",
+  "bridge",
 ];
 
 /** How a part stands, in words for people; `hint` is the one next step. */

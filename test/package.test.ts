@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -41,6 +41,23 @@ describe("the packed program", () => {
     expect(failure).toMatchObject({ code: 3, stderr: expect.stringContaining("set KAPSO_API_KEY") });
   });
 
+  test.runIf(process.platform === "linux")(
+    "the service would run the installed program by its own name",
+    async () => {
+      const home = join(folder, "home");
+      mkdirSync(join(home, ".config/wa-relay"), { recursive: true });
+      writeFileSync(
+        join(home, ".config/wa-relay/config.toml"),
+        `[kapso]\napi_key = "sk"\nphone_number_id = "1"\n`,
+      );
+
+      const args = ["service", "install", "--dry-run"];
+      const { stdout } = await run(program("wa-poller"), args, { env: { ...env, HOME: home } });
+
+      expect(stdout).toContain(`node" "${program("wa-poller")}"\n`);
+    },
+  );
+
   test("wa-cli finds the skill that came along, and installs it", async () => {
     const skills = join(folder, "skills");
 
@@ -54,7 +71,16 @@ describe("the packed program", () => {
   test("it carries the licences of what is bundled", () => {
     const texts = readFileSync(join(folder, "prefix/lib/node_modules/wa-relay/dist/licences.txt"), "utf8");
 
-    for (const name of ["undici", "zod", "ws", "pino", "commander", "smol-toml", "marked"])
+    for (const name of [
+      "undici",
+      "zod",
+      "ws",
+      "pino",
+      "commander",
+      "smol-toml",
+      "marked",
+      "@modelcontextprotocol/server",
+    ])
       expect(texts).toMatch(new RegExp(`^${name} \\d`, "m"));
   });
 });

@@ -14,6 +14,7 @@ import { checkKapso, checkRegistration } from "../kapso-checks.ts";
 import { checkInbound, checkMeta, checkVerification } from "../meta-checks.ts";
 import { probeWebhook } from "../probe.ts";
 import { publicUrl } from "../public-url.ts";
+import { checkService } from "../service-check.ts";
 
 interface Options {
   readonly config?: string;
@@ -26,7 +27,7 @@ export async function preflight(io: Io, options: Options): Promise<void> {
   const config = loadConfig({ env: io.env, file: options.config });
   requireAccount(config);
   const checks: Check[] = [];
-  for await (const check of runChecks(config, options.fix === true, io.signal)) {
+  for await (const check of runChecks(config, options.fix === true, io)) {
     checks.push(check);
     if (!options.json) show(io, check);
   }
@@ -51,7 +52,7 @@ function show(io: Io, { name, ok, detail, hint }: Check): void {
   if (hint !== undefined) io.stdout.write(`  → ${hint}\n`);
 }
 
-async function* runChecks(config: Config, fix: boolean, signal: AbortSignal): AsyncGenerator<Check> {
+async function* runChecks(config: Config, fix: boolean, { env, signal }: Io): AsyncGenerator<Check> {
   const { open, roles } = config.security;
   yield {
     ...passed("config", config.file ?? "environment only"),
@@ -65,6 +66,7 @@ async function* runChecks(config: Config, fix: boolean, signal: AbortSignal): As
     state.store = stack.use(Store.open(config.state.dir));
     return config.state.dir;
   });
+  yield* checkService(env);
   const { store } = state;
   const fetch = stack.use(createFetch());
   const connection = new ApiConnection(requireAccount(config), { fetch, clock: systemClock });

@@ -9,20 +9,21 @@ import { loadConfig, type Config } from "../../src/config/config.ts";
 import { createFetch } from "../../src/http.ts";
 import { canonicalPhone } from "../../src/phone.ts";
 import type { NewOutgoing } from "../../src/pipeline/outbox.ts";
+import type { Admitted, SendKey } from "../../src/pipeline/admission.ts";
 import { refuseCount } from "../../src/pipeline/conscience.ts";
 import { windowOf } from "../../src/pipeline/window.ts";
-import type { Admitted, SendKey } from "../../src/store/admission.ts";
 import { DaemonLock } from "../../src/store/lock.ts";
 import type { OutboxRow } from "../../src/store/outbox-row.ts";
 import { Store } from "../../src/store/store.ts";
 import { CloudApi } from "../../src/whatsapp/client.ts";
 import { ApiConnection } from "../../src/whatsapp/connection.ts";
+import { learnOwnPhone, ownNumberFact } from "../../src/whatsapp/own-number.ts";
 import { print, type Answer, type Io } from "../io.ts";
 import { readContent, requireLimits, toOutgoing, type Said } from "../send/content.ts";
 import { awaitStatus, deliver } from "../send/delivery.ts";
 import { passWindow, refused, requireAllowed, type Known, type Passage } from "../send/gate.ts";
 import { readWords, usage, type SendOptions, type Spoken } from "../send/options.ts";
-import { askLastInbound, learnOwnPhone, ownNumberFact } from "../send/provider.ts";
+import { askLastInbound } from "../send/last-inbound.ts";
 import { parseRecipient, showRecipient, type Named } from "../send/recipient.ts";
 import { report } from "../send/report.ts";
 import { readStdin } from "../send/stdin.ts";
@@ -137,7 +138,7 @@ async function admit(world: World, request: Request): Promise<Admitted> {
 async function lookUp(world: World, { named, options }: Request): Promise<Known> {
   const { config, store, io } = world;
   const known = lookUpStored(store, config, named);
-  const ownPhone = known.ownPhone ?? (named.to.phone && (await learnOwnPhone(store, world, io.signal)));
+  const ownPhone = known.ownPhone ?? (named.to.phone && (await learnOwnPhone(store.facts, world, io.signal)));
   const { allowTo, checkWindow } = config.send;
   const isNeeded = (checkWindow && options.template === undefined) || (allowTo.recent && !allowTo.everybody);
   if (windowOf(known.openedAt, Date.now()).kind === "open" || !isNeeded) return { ...known, ownPhone };
@@ -195,7 +196,7 @@ async function toQueue(
 
 async function readMedia(io: Io, options: SendOptions, config: Config, folder: string) {
   const { prepareMedia } = await import("../send/media.ts");
-  return prepareMedia({ ...options, media: options.media ?? "" }, config, folder, io.signal);
+  return prepareMedia({ ...options, media: options.media ?? "" }, config, folder, io);
 }
 
 /** Goes the same way as a send, up to where the network or the outbox would be touched. */

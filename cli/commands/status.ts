@@ -41,6 +41,8 @@ interface Status {
     | undefined;
   readonly funnel: Part | undefined;
   readonly registration: Part | undefined;
+  /** Where agents that speak HTTP send to. */
+  readonly bridge: Part | undefined;
   readonly inbox: {
     readonly pending: number;
     readonly oldestAt: string | undefined;
@@ -76,6 +78,7 @@ const NOTHING: Omit<Status, "state"> = {
   gaps: undefined,
   funnel: undefined,
   registration: undefined,
+  bridge: undefined,
   inbox: { pending: 0, oldestAt: undefined, quarantined: 0, byState: {} },
   outbox: { queued: 0, sending: 0, doubt: 0, dead: 0, held: 0 },
   stuck: [],
@@ -142,6 +145,7 @@ async function readStatus(store: Store, folder: string): Promise<Status> {
     gaps: gaps && { ...gaps, ...(await countGaps(store, running?.startedAt ?? 0)) },
     funnel: read("funnel"),
     registration: read("registration"),
+    bridge: read("bridge"),
     inbox: {
       pending: byState["pending"] ?? 0,
       oldestAt: iso(store.inbox.oldestPending()),

@@ -44,7 +44,7 @@ function describeReceived(row: Received, waits: readonly Hop[], options: LookOpt
     kind: row.kind,
     state: row.state,
     quotes: row.quotes === null ? undefined : show.wamid(row.quotes),
-    hops: [...hopsOfReceived(row), ...waits].map(withTime),
+    hops: [...hopsOfReceived(row, show.wamid), ...waits].map(withTime),
   };
 }
 

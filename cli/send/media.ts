@@ -9,18 +9,20 @@ import { MediaFolder } from "../../src/media/folder.ts";
 import { prepareOutgoing } from "../../src/media/outgoing.ts";
 import type { OutgoingContent } from "../../src/outgoing.ts";
 import { isLoopback } from "../../src/url.ts";
+import type { Io } from "../io.ts";
 import { requireLimits } from "./content.ts";
 import { usage, type SendOptions } from "./options.ts";
 
 /**
- * A file that a person names may be anywhere: it is copied below `folder`, as an answer's is. An address is fetched with
- * the same care as an agent's: it may be one that somebody talked the agent into.
+ * A file that a person names may be anywhere: it is copied below `folder`, as an answer's is. A model may name only those
+ * that it may put into an answer. An address is fetched with the same care as an agent's: it may be one that somebody
+ * talked the agent into.
  */
 export async function prepareMedia(
   options: SendOptions & { readonly media: string },
   { account, media, state }: Config,
   folder: string,
-  signal: AbortSignal,
+  { signal, isAgent = false }: Pick<Io, "signal" | "isAgent">,
 ): Promise<OutgoingContent> {
   const { media: reference, as, caption = "" } = options;
   const limits = { retentionMs: media.keepMs, quotaBytes: media.quotaBytes };
@@ -28,13 +30,14 @@ export async function prepareMedia(
   const isStandIn = "baseUrl" in account && isLoopback(account.baseUrl);
   const allowPrivate = isStandIn ? [new URL(account.baseUrl).host] : [];
   await using downloader = new Downloader({ hosts: "any", allowPrivate });
+  const isPassedOn = !isAgent && resolve(reference).startsWith(join(state.dir, "media") + sep);
   const prepared = await prepareOutgoing(
-    /^(https?|file|data):/i.test(reference) ? reference : resolve(reference),
+    isAgent || /^(https?|file|data):/i.test(reference) ? reference : resolve(reference),
     { asVoice: as === "voice", asSticker: as === "sticker", asDocument: as === "document" },
     {
-      roots: ["/"],
+      roots: isAgent ? media.sendFrom : ["/"],
       // Keys and everybody's messages are there; the files that people sent may be passed on.
-      closed: resolve(reference).startsWith(join(state.dir, "media") + sep) ? undefined : state.dir,
+      closed: isPassedOn ? undefined : state.dir,
       folder: new MediaFolder(folder, { limits, log: silentLog }),
       downloader,
       clock: systemClock,

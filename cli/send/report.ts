@@ -16,7 +16,10 @@ export interface Told {
 
 const HINTS = new Map<ExitCode, string>([
   [EXIT.temporary, "try again later"],
-  [EXIT.credentials, "set a valid KAPSO_API_KEY; check it with: wa-cli preflight"],
+  [
+    EXIT.credentials,
+    "set a valid KAPSO_API_KEY (with Meta: WHATSAPP_ACCESS_TOKEN); wa-cli preflight checks it",
+  ],
 ]);
 const DONE: Readonly<Record<Wait, string>> = {
   accepted: "Accepted by WhatsApp (not yet delivered)",

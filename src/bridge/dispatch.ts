@@ -1,10 +1,13 @@
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import { contactId, maskContact, type Identity } from "../message.ts";
+import type { Admitted, SendKey } from "../pipeline/admission.ts";
+import type { Refusal } from "../pipeline/conscience.ts";
 import type { OutgoingMedia } from "../pipeline/media.ts";
 import type { NewOutgoing } from "../pipeline/outbox.ts";
 import type { WebAnswer } from "../source/listener.ts";
 import { failure, json } from "./access.ts";
+import type { Gate } from "./gate.ts";
 import type { FileOrder, TextOrder } from "./request.ts";
 
 /** A message in the outbox, as far as its sender is told. */
@@ -28,10 +31,8 @@ export type PreparedFile =
   | { readonly kind: "refused"; readonly reason: string };
 
 export interface DispatchParts {
-  readonly outbox: {
-    enqueue(messages: readonly NewOutgoing[], now: number): Promise<readonly number[]>;
-    get(id: number): Row | undefined;
-  };
+  readonly gate: Gate;
+  readonly row: (id: number) => Row | undefined;
   /** Messages that have not left yet. */
   readonly waiting: () => number;
   /** Called when something was queued for a person. */
@@ -49,6 +50,14 @@ const STEP_MS = 50;
 /** More is not queued: somebody has to look why nothing leaves. */
 const MAX_WAITING = 10_000;
 
+/** A repetition of what a cap was against is worth trying about so soon. */
+const CAP_RETRY_SECONDS = 60;
+/** Meta's code for a message outside the 24-hour window, which agents know. */
+const WINDOW_CODE = "131047";
+
+/** The messages of a request, or why there are none. */
+type Make = () => Promise<readonly NewOutgoing[] | string>;
+
 /** Puts what agents send into the outbox, and tells them what became of it. */
 export class Dispatcher {
   readonly #parts: DispatchParts;
@@ -59,16 +68,20 @@ export class Dispatcher {
     this.#parts = parts;
   }
 
-  async sendText({ to, text, isMarkdown, quotes }: TextOrder, signal: AbortSignal): Promise<WebAnswer> {
-    return this.#send(to, signal, async () => {
+  async sendText(
+    { to, text, isMarkdown, quotes }: TextOrder,
+    key: SendKey | undefined,
+    signal: AbortSignal,
+  ): Promise<WebAnswer> {
+    return this.#send({ to, key }, signal, async () => {
       const texts = await this.#parts.format(text, isMarkdown);
       return texts.map((each, index) => ({ to, text: each, ...(index === 0 && quotes && { quotes }) }));
     });
   }
 
-  async sendFile(order: FileOrder, signal: AbortSignal): Promise<WebAnswer> {
+  async sendFile(order: FileOrder, key: SendKey | undefined, signal: AbortSignal): Promise<WebAnswer> {
     const { to, caption, isMarkdown, quotes } = order;
-    return this.#send(to, signal, async () => {
+    return this.#send({ to, key }, signal, async () => {
       const { format, prepare } = this.#parts;
       const texts = caption === "" ? [] : await format(caption, isMarkdown);
       const prepared = await prepare({ ...order, caption: texts.join("\n\n") }, signal);
@@ -79,31 +92,52 @@ export class Dispatcher {
     });
   }
 
-  /** `make` gives the messages, or why there are none. */
   async #send(
-    to: Identity,
+    { to, key }: { readonly to: Identity; readonly key: SendKey | undefined },
     signal: AbortSignal,
-    make: () => Promise<readonly NewOutgoing[] | string>,
+    make: Make,
   ): Promise<WebAnswer> {
-    const { outbox, waiting, clock, log, wakeDelivery } = this.#parts;
+    const { row, waiting, clock, log, wakeDelivery } = this.#parts;
     if (waiting() >= MAX_WAITING) {
       const full = failure(503, `${MAX_WAITING} messages wait to be sent: see wa-cli outbox`);
       return { ...full, headers: { "Retry-After": "60" } };
     }
-    const ids = await this.#inTurn(contactId(to), async () => {
-      const made = await make();
-      return typeof made === "string" ? made : outbox.enqueue(made, clock.now());
-    });
-    if (typeof ids === "string") return failure(422, ids);
-    const rows = () => ids.flatMap((id) => outbox.get(id) ?? []);
+    const admitted = await this.#inTurn(contactId(to), () => this.#admit(to, key, make));
+    if ("status" in admitted) return admitted;
+    const rows = () => admitted.ids.flatMap((id) => row(id) ?? []);
     const [first] = rows();
     if (!first) return failure(400, "There is nothing to send: the text is empty");
-    log.debug({ outboxId: first.id, to: maskContact(first.contact), parts: ids.length }, "message queued");
+    const isRepeated = admitted.kind === "known";
+    log.debug(
+      { outboxId: first.id, to: maskContact(first.contact), parts: admitted.ids.length },
+      "message queued",
+    );
     wakeDelivery(first.contact);
     const deadline = clock.now() + WAIT_MS;
     while (!isOver(rows()) && clock.now() < deadline && !signal.aborted)
       await clock.sleep(STEP_MS, signal).catch(() => {});
-    return answerFor(first.id, rows());
+    return answerFor(first.id, rows(), isRepeated);
+  }
+
+  /** Nothing is fetched or queued for a person who may not be written to, or a second time under one key. */
+  async #admit(
+    to: Identity,
+    key: SendKey | undefined,
+    make: Make,
+  ): Promise<Exclude<Admitted, { kind: "refused" }> | WebAnswer> {
+    const { gate } = this.#parts;
+    const before = key && gate.find(key);
+    if (before) return checkKnown(before);
+    const passage = gate.judge(to);
+    if (passage.kind === "refused") return refused(passage.refusal);
+    if (passage.kind === "closed") {
+      const since = new Date(passage.since).toISOString();
+      const error = `The 24-hour window of this person is closed since ${since}: only templates are taken until they write (wa-cli send --template)`;
+      return json(422, { success: false, status: "failed", code: WINDOW_CODE, error });
+    }
+    const made = await make();
+    if (typeof made === "string") return failure(422, made);
+    return checkKnown(await gate.admit(made, passage, key));
   }
 
   async #inTurn<T>(key: string, work: () => Promise<T>): Promise<T> {
@@ -116,6 +150,21 @@ export class Dispatcher {
       if (this.#last.get(key) === mine) this.#last.delete(key);
     }
   }
+}
+
+function checkKnown(admitted: Admitted): Exclude<Admitted, { kind: "refused" }> | WebAnswer {
+  if (admitted.kind === "refused") return refused(admitted.refusal);
+  if (admitted.kind === "queued" || admitted.isSame) return admitted;
+  return failure(
+    422,
+    "This idempotency key was given before, for another request: give each message its own",
+  );
+}
+
+function refused({ rule, message, hint }: Refusal): WebAnswer {
+  const answer = { success: false, status: "refused", code: rule, error: `${message}: ${hint}` };
+  if (rule !== "send.per_recipient" && rule !== "send.per_day") return json(422, answer);
+  return { ...json(429, answer), headers: { "Retry-After": String(CAP_RETRY_SECONDS) } };
 }
 
 /** Waiting longer would tell nothing more. */
@@ -132,9 +181,9 @@ function isBlocked({ state, code }: Row): boolean {
  * Only what was refused is an error: an agent repeats a request that failed, and what is queued or of unknown outcome must
  * not be sent twice.
  */
-function answerFor(id: number, rows: readonly Row[]): WebAnswer {
+function answerFor(id: number, rows: readonly Row[], isRepeated: boolean): WebAnswer {
   const messageIds = rows.flatMap(({ wamid }) => wamid ?? []);
-  const report = { id, messageId: messageIds[0] ?? null, messageIds };
+  const report = { id, messageId: messageIds[0] ?? null, messageIds, ...(isRepeated && { repeated: true }) };
   const dead = rows.find(({ state }) => state === "dead");
   if (dead) {
     const error = dead.error ?? "WhatsApp refused it";
@@ -142,6 +191,6 @@ function answerFor(id: number, rows: readonly Row[]): WebAnswer {
   }
   const open = rows.find(({ state }) => state !== "accepted");
   if (!open) return json(200, { success: true, ...report, status: "accepted" });
-  const status = open.state === "doubt" ? "unknown" : "queued";
+  const status = open.state === "doubt" ? "unknown" : open.state === "held" ? "held" : "queued";
   return json(202, { success: true, ...report, status, ...(open.error !== null && { reason: open.error }) });
 }

@@ -1,8 +1,11 @@
+import { createHash } from "node:crypto";
 import { z } from "zod";
 import { MAX_TEXT_CHARS } from "../content.ts";
 import { parseJson } from "../json.ts";
 import type { Identity } from "../message.ts";
 import { isBsuid, parsePhone } from "../phone.ts";
+import type { SendKey } from "../pipeline/admission.ts";
+import type { WebRequest } from "../source/listener.ts";
 
 /** A text that is to be sent. */
 export interface TextOrder {
@@ -60,6 +63,21 @@ const fileBody = z.looseObject({
 
 const MAX_WAMID_CHARS = 500;
 const MAX_REFERENCE_CHARS = 8192;
+
+/**
+ * What the agent named its request, if it did; undefined otherwise. The same request is the same bytes.
+ * Source: https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
+ * @throws RequestError
+ */
+export function readKey({ path, headers, body }: WebRequest): SendKey | undefined {
+  const given = headers["idempotency-key"];
+  if (given === undefined) return undefined;
+  // The draft wants it in quotation marks; few write them.
+  const name = typeof given === "string" ? given.replace(/^"(.*)"$/, "$1") : "";
+  if (!/^[\x21-\x7E]{1,200}$/.test(name))
+    throw new RequestError("Idempotency-Key must be 1 to 200 printable characters without spaces");
+  return { name, request: createHash("sha256").update(`${path}\n`).update(body).digest("hex") };
+}
 
 /** @throws RequestError */
 export function readText(body: Buffer): TextOrder {

@@ -7,7 +7,7 @@ import { LIMITS, type Limits, type Listener, type WebAnswer, type WebRequest } f
 import { failure, isEqual, json, keyOf } from "./access.ts";
 import type { Dispatcher } from "./dispatch.ts";
 import { Rate } from "./rate.ts";
-import { readFile, readText, RequestError } from "./request.ts";
+import { readFile, readKey, readText, RequestError } from "./request.ts";
 
 export interface BridgeServerParts {
   readonly listener: Pick<Listener, "serve">;
@@ -72,15 +72,16 @@ export class BridgeServer {
     if (request.method !== allowed) return { ...failure(405, `Use ${allowed}`), headers: { Allow: allowed } };
     if (path === "/health") return this.#health();
     if (!isSend) return this.#media(request);
-    return this.#limited(() => this.#send(path, request.body, signal));
+    return this.#limited(() => this.#send({ ...request, path }, signal));
   }
 
-  async #send(path: string, body: Buffer, signal: AbortSignal): Promise<WebAnswer> {
+  async #send(request: WebRequest, signal: AbortSignal): Promise<WebAnswer> {
     const { dispatcher } = this.#parts;
     try {
-      return path === "/send"
-        ? await dispatcher.sendText(readText(body), signal)
-        : await dispatcher.sendFile(readFile(body), signal);
+      const key = readKey(request);
+      return request.path === "/send"
+        ? await dispatcher.sendText(readText(request.body), key, signal)
+        : await dispatcher.sendFile(readFile(request.body), key, signal);
     } catch (error) {
       if (error instanceof RequestError) return failure(400, error.message);
       throw error;

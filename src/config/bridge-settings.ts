@@ -6,7 +6,7 @@ export const BRIDGE = {
   addr: setting(
     z.string().optional(),
     "WA_BRIDGE_ADDR",
-    "where agents that speak HTTP send to; open to other machines only with a token",
+    'where agents that speak HTTP send to; without it 127.0.0.1:18791 with gateway.type = "http", else nowhere; open to other machines only with a token',
   ),
   token: secret("WA_BRIDGE_TOKEN", "what they show, as Bearer or X-Webhook-Secret"),
   url: setting(

@@ -37,7 +37,7 @@ export const SEND = {
       )
       .default("fail"),
     "WA_SEND_ON_CLOSED",
-    "what becomes of a message for a person whose 24-hour window is closed",
+    'a message for a person who did not write in the last 24 h: "fail" refuses it, "hold" keeps it until they write, "template:NAME" (or "template:NAME:de") also sends that template',
   ),
   check_window: setting(
     z.boolean().default(true),

@@ -39,13 +39,13 @@ interface Range {
 /** Milliseconds inside; `min` and `max` too. */
 export function duration(fallback: string, { min, max }: Range) {
   const what = `a duration from ${min} to ${max}, such as "${fallback}"; a bare number counts seconds`;
-  return quantity(fallback, { min, max, what, parse: parseDuration });
+  return quantity(fallback, { min, max, noun: "duration", what, parse: parseDuration });
 }
 
 /** Bytes inside. */
 export function size(fallback: string, { min, max }: Range) {
   const what = `a size from ${min} to ${max}, such as "${fallback}"; a bare number counts bytes`;
-  return quantity(fallback, { min, max, what, parse: parseSize });
+  return quantity(fallback, { min, max, noun: "size", what, parse: parseSize });
 }
 
 function quantity(
@@ -53,13 +53,19 @@ function quantity(
   {
     min,
     max,
+    noun,
     what,
     parse,
-  }: Range & { readonly what: string; readonly parse: (value: string | number) => number | undefined },
+  }: Range & {
+    readonly noun: string;
+    readonly what: string;
+    readonly parse: (value: string | number) => number | undefined;
+  },
 ) {
   const bound = (text: string) => parse(text) ?? 0;
   return z
     .union([z.string(), z.number()], what)
+    .meta({ description: `${noun}, ${min} to ${max}` })
     .default(fallback)
     .transform((value, context) => {
       const parsed = parse(value);

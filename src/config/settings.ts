@@ -17,7 +17,11 @@ const LIMIT_MESSAGE =
 /** Every key there is. The keys of the Go bridge `kapso-whatsapp` keep their names and meaning. */
 export const SETTINGS = {
   "": {
-    provider: setting(z.enum(["kapso", "meta"]).optional(), "WA_PROVIDER", "who carries the messages"),
+    provider: setting(
+      z.enum(["kapso", "meta"]).optional(),
+      "WA_PROVIDER",
+      "who carries the messages; without it, who has credentials",
+    ),
   },
   kapso: {
     api_key: secret("KAPSO_API_KEY", "project API key (Kapso dashboard, Integrations, API keys)"),
@@ -35,14 +39,14 @@ export const SETTINGS = {
     base_url: setting(origin("https://api.kapso.ai"), "KAPSO_BASE_URL", "origin of Kapso's API"),
   },
   meta: {
-    access_token: secret("WHATSAPP_ACCESS_TOKEN", "access token of Meta's Cloud API"),
+    access_token: secret("WHATSAPP_ACCESS_TOKEN", "access token of a system user at Meta"),
     phone_number_id: setting(
       z.string().regex(/^\d+$/, "must be the digits of the phone number id, not the phone number").optional(),
       "WHATSAPP_PHONE_NUMBER_ID",
       "phone number id (Meta's app dashboard, WhatsApp, API setup)",
     ),
-    app_secret: secret("WHATSAPP_APP_SECRET", "secret of the Meta app that signs webhooks"),
-    verify_token: secret("WHATSAPP_VERIFY_TOKEN", "token of Meta's webhook verification"),
+    app_secret: secret("WHATSAPP_APP_SECRET", "signs Meta's webhooks (app dashboard, App settings, Basic)"),
+    verify_token: secret("WHATSAPP_VERIFY_TOKEN", "a word of your own that Meta's dashboard gets too"),
     base_url: setting(origin("https://graph.facebook.com"), "META_BASE_URL", "origin of Meta's Graph API"),
     graph_version: setting(
       z
@@ -57,7 +61,7 @@ export const SETTINGS = {
     mode: setting(
       z.enum(["polling", "tailscale", "domain"]).default("polling"),
       ["KAPSO_MODE", "KAPSO_WEBHOOK_MODE"],
-      "how inbound messages arrive",
+      "how messages come in: by polling alone, or by webhooks too, through a Funnel or a domain",
     ),
     poll_interval: setting(
       duration("30s", { min: "1s", max: "1h" }),
@@ -67,12 +71,12 @@ export const SETTINGS = {
     poll_fallback: setting(
       z.boolean().default(true),
       "KAPSO_POLL_FALLBACK",
-      "poll next to webhooks, and so find what they miss (webhook modes)",
+      "poll next to webhooks, and so find what they miss (webhook modes); without a secret each webhook starts a poll all the same",
     ),
     register: setting(
       z.boolean().default(true),
       "WA_REGISTER",
-      "register the webhook with Kapso and keep it so (webhook modes)",
+      "register the webhook with Kapso and keep it so (webhook modes); false only says the address",
     ),
     max_parallel: setting(
       z.int().min(1).max(1000).default(16),
@@ -97,22 +101,23 @@ export const SETTINGS = {
     receipts: setting(
       z.enum(["typing", "read", "none"]).default("typing"),
       "WA_RECEIPTS",
-      "blue ticks and typing while the agent works, blue ticks only, or neither",
+      "while the agent works: blue ticks and typing, blue ticks only, or neither",
     ),
   },
   webhook: {
-    addr: setting(z.string().optional(), "KAPSO_WEBHOOK_ADDR", "listening address of webhooks and /health"),
+    addr: setting(
+      z.string().optional(),
+      "KAPSO_WEBHOOK_ADDR",
+      'where webhooks and GET /health arrive; without it 127.0.0.1:18790 in webhook modes, nowhere while polling alone; ":18790" is every interface',
+    ),
     url: setting(
       z
         .url({ protocol: /^https$/, error: 'must be an https URL such as "https://bot.example.com/webhook"' })
         .optional(),
       "WA_WEBHOOK_URL",
-      "public address of the webhook (domain mode), to register it with Kapso and to check it",
+      "public address of the webhook (domain mode), to register it with Kapso and to check it; a bare domain gets /webhook",
     ),
-    secret: secret(
-      "KAPSO_WEBHOOK_SECRET",
-      "secret that signs webhooks; one is made when we register our own",
-    ),
+    secret: secret("KAPSO_WEBHOOK_SECRET", "signs webhooks; one is made when we register our own"),
     old_secrets: {
       ...setting(
         z.array(secretLine).default([]),
@@ -121,25 +126,24 @@ export const SETTINGS = {
       ),
       secret: true,
     },
-    verify_token: secret("KAPSO_WEBHOOK_VERIFY_TOKEN", "token of Meta's verification by GET"),
+    verify_token: secret(
+      "KAPSO_WEBHOOK_VERIFY_TOKEN",
+      "as meta.verify_token, under the name that it had in the Go bridge",
+    ),
   },
   tailscale: {
     bin: setting(
       z.string().min(1).optional(),
       "TAILSCALE_BIN",
-      "the tailscale command, when it is not found",
+      "the tailscale command, when it is not found by itself",
     ),
-    port: setting(
-      z.literal([443, 8443, 10000]).default(443),
-      "WA_FUNNEL_PORT",
-      "public port of the Funnel: 443, 8443 or 10000",
-    ),
+    port: setting(z.literal([443, 8443, 10000]).default(443), "WA_FUNNEL_PORT", "public port of the Funnel"),
   },
   gateway: {
     type: setting(
       z.enum(["openclaw", "http", "zeroclaw"]).default("openclaw"),
       "GATEWAY_TYPE",
-      "kind of agent: an OpenClaw gateway, or any program that takes messages by HTTP",
+      'kind of agent: an OpenClaw gateway, or any program that takes messages by HTTP; "zeroclaw" is not supported yet',
     ),
     url: setting(
       z
@@ -149,18 +153,22 @@ export const SETTINGS = {
         })
         .optional(),
       ["OPENCLAW_GATEWAY_URL", "GATEWAY_URL"],
-      "WebSocket URL of the gateway; for http, where messages are posted to",
+      "WebSocket URL of the gateway, without it the one on this machine; for http, where messages are posted to",
     ),
     token: secret(
       ["OPENCLAW_TOKEN", "GATEWAY_TOKEN"],
-      "shared token of the gateway; for http, the X-Webhook-Secret",
+      "shared token of the gateway, without it that of openclaw.json on this machine; for http, the X-Webhook-Secret",
     ),
     session_key: setting(
       z.string().min(1).max(200).default("main"),
       "OPENCLAW_SESSION_KEY",
-      "base of the session keys",
+      "base of the session keys: main gives main-wa-NUMBER, or main-wa-BSUID",
     ),
-    sessions_json: setting(z.string().optional(), "OPENCLAW_SESSIONS_JSON", "accepted and unused"),
+    sessions_json: setting(
+      z.string().optional(),
+      "OPENCLAW_SESSIONS_JSON",
+      "of the Go bridge: accepted and unused",
+    ),
     error_message: setting(
       z.string().default(ERROR_MESSAGE),
       "GATEWAY_ERROR_MESSAGE",
@@ -170,7 +178,7 @@ export const SETTINGS = {
     scopes: setting(
       z.array(z.string().min(1)).default(["operator.read", "operator.write"]),
       "GATEWAY_SCOPES",
-      "scopes asked of the gateway",
+      "scopes asked of the gateway; both of these are needed, operator.admin is refused",
     ),
     turn_timeout: setting(
       duration("10m", { min: "1s", max: "24h" }),
@@ -180,11 +188,15 @@ export const SETTINGS = {
   },
   bridge: BRIDGE,
   security: {
-    mode: setting(z.enum(["allowlist", "open"]).default("allowlist"), "KAPSO_SECURITY_MODE", "who may write"),
+    mode: setting(
+      z.enum(["allowlist", "open"]).default("allowlist"),
+      "KAPSO_SECURITY_MODE",
+      "who may write: the people below, or everybody",
+    ),
     roles: setting(
       z.record(z.string().min(1), z.array(z.string())).default({}),
       [],
-      "role → numbers (any spelling) or BSUIDs; these people may write",
+      "the people of each role, who may write: numbers in any international spelling, or BSUIDs",
     ),
     allowed_numbers: setting(
       z.array(z.string()).default([]),
@@ -234,7 +246,7 @@ export const SETTINGS = {
     quota: setting(
       size("2GB", { min: "1MB", max: "1000GB" }),
       "WA_MEDIA_QUOTA",
-      "the media folder's limit; the oldest files go first",
+      "all files together; the oldest go first",
     ),
     hosts: setting(
       z
@@ -255,7 +267,7 @@ export const SETTINGS = {
     dir: setting(
       z.string().min(1).optional(),
       "KAPSO_STATE_DIR",
-      "folder of the database and the device key",
+      "folder of the database and the device key, closed to others; without it ~/.local/state/wa-relay",
     ),
     keep_text: setting(
       duration("8d", { min: "0s", max: "8d" }),
@@ -272,7 +284,7 @@ export const SETTINGS = {
     format: setting(
       z.enum(["pretty", "json"]).optional(),
       "WA_LOG_FORMAT",
-      "default: pretty on a terminal, else json",
+      "without it pretty on a terminal, else json",
     ),
     file: setting(
       z.boolean().default(true),

@@ -21,7 +21,10 @@ export const TRANSCRIBE = {
     "KAPSO_TRANSCRIBE_PROVIDER",
     "who writes down what is said in recordings; nobody without one",
   ),
-  api_key: secret("KAPSO_TRANSCRIBE_API_KEY", "API key of that provider"),
+  api_key: secret(
+    "KAPSO_TRANSCRIBE_API_KEY",
+    "API key of that provider; local and a server of your own need none",
+  ),
   base_url: setting(
     z
       .url({ protocol: /^https?$/, error: 'must be a URL such as "http://127.0.0.1:8000/v1"', abort: true })
@@ -30,7 +33,7 @@ export const TRANSCRIBE = {
       })
       .optional(),
     "WA_TRANSCRIBE_BASE_URL",
-    "another server that speaks like the provider, usually up to /v1; needs no key",
+    "another server that speaks like the provider, usually up to /v1",
   ),
   model: setting(
     unlessEmpty(line('the name of a model such as "whisper-1"')),
@@ -50,12 +53,12 @@ export const TRANSCRIBE = {
   timeout: setting(
     duration("30s", { min: "1s", max: "1h" }),
     "WA_TRANSCRIBE_TIMEOUT",
-    "one try may take this long",
+    'one try may take this long; "local" may need more',
   ),
   binary_path: setting(
     unlessEmpty(line("a command")),
     "KAPSO_TRANSCRIBE_BINARY_PATH",
-    "whisper.cpp's command (local)",
+    "whisper.cpp's command (local); without it whisper-cli",
   ),
   model_path: setting(
     unlessEmpty(line("the name of a file")),
@@ -65,7 +68,7 @@ export const TRANSCRIBE = {
   no_speech_threshold: setting(
     z.number().min(0).max(1).default(0.85),
     "KAPSO_TRANSCRIBE_NO_SPEECH_THRESHOLD",
-    "a recording that is silent with this probability has no transcript; 0 takes every transcript",
+    "a recording that is silent with this probability has no transcript (openai, groq); 0 takes every transcript",
   ),
   cache_ttl: setting(
     duration("1h", { min: "0s", max: "30d" }),

@@ -128,7 +128,7 @@ function commandLine(pid: number): string | undefined {
   }
   try {
     const args = ["-ww", "-o", "args=", "-p", String(pid)];
-    return execFileSync("ps", args, { encoding: "utf8", stdio: "pipe" }).trim();
+    return execFileSync("ps", args, { encoding: "utf8", stdio: "pipe", env: {} }).trim();
   } catch {
     return undefined;
   }

@@ -8,7 +8,7 @@ import { neverLeft, readText, type Fetch } from "../http.ts";
 import type { Log } from "../log.ts";
 import { maskWamid } from "../message.ts";
 import type { PartState } from "../part.ts";
-import type { Answer, Gateway } from "../pipeline/answer.ts";
+import type { Answer, Gateway, OnWork } from "../pipeline/answer.ts";
 import type { MediaFile } from "../pipeline/media.ts";
 import type { Turn } from "../pipeline/turn.ts";
 import { parseRetryAfter } from "../retry-after.ts";
@@ -90,7 +90,7 @@ export class HttpGateway implements Gateway {
     }
   }
 
-  async ask(turn: Turn, onWork: () => void, signal: AbortSignal): Promise<Answer> {
+  async ask(turn: Turn, onWork: OnWork, signal: AbortSignal): Promise<Answer> {
     const body = JSON.stringify(agentMessage(turn, this.#parts.linkTo));
     let isShown = false;
     const show = () => {

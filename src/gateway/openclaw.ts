@@ -5,7 +5,7 @@ import { DeadlineError, withDeadline } from "../deadline.ts";
 import { GatewayError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { maskWamid } from "../message.ts";
-import type { Answer, Gateway } from "../pipeline/answer.ts";
+import type { Answer, Gateway, OnWork } from "../pipeline/answer.ts";
 import type { Turn } from "../pipeline/turn.ts";
 import { visibleText } from "../pipeline/reply.ts";
 import { isLoopback, showUrl } from "../url.ts";
@@ -95,17 +95,17 @@ export class OpenClawGateway implements Gateway {
     return { version: server.version, scopes: auth.scopes };
   }
 
-  async ask(turn: Turn, onWork: () => void, signal: AbortSignal): Promise<Answer> {
+  async ask(turn: Turn, onWork: OnWork, signal: AbortSignal): Promise<Answer> {
+    const first = runKey(turn.message.wamid, 1);
     let wasAsked = turn.replayed;
     for (let tries = 1; ; tries++) {
       const connection = await this.#whenConnected(signal);
-      if (tries === 1) onWork();
+      if (tries === 1) onWork(first);
       try {
         return await withDeadline(this.#options.turnTimeoutMs + GRACE_MS, signal, async (limit) => {
-          const found = wasAsked
-            ? await this.#recover(connection, turn, limit)
-            : { key: runKey(turn.message.wamid, 1) };
+          const found = wasAsked ? await this.#recover(connection, turn, limit) : { key: first };
           if ("answer" in found) return found.answer;
+          if (found.key !== first) onWork(found.key);
           wasAsked = true;
           return this.#run(connection, turn, found.key, limit);
         });

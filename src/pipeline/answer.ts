@@ -23,12 +23,15 @@ export interface Answer {
   readonly isPassedOn?: true;
 }
 
+/** Called when the agent gets to work, with the id under which the gateway knows the run; again when that changes. */
+export type OnWork = (run?: string) => void;
+
 export interface Gateway {
   /**
-   * Waits while the gateway is away; never runs a turn twice. `onWork` is called when the agent gets to work on it.
+   * Waits while the gateway is away; never runs a turn twice.
    * @throws GatewayError when the turn ended without an answer and asking again would not help
    */
-  ask(turn: Turn, onWork: () => void, signal: AbortSignal): Promise<Answer>;
+  ask(turn: Turn, onWork: OnWork, signal: AbortSignal): Promise<Answer>;
 }
 
 /** How a message ended, and what is to be sent for it. */
@@ -198,9 +201,11 @@ export class Answerer {
     const askedAt = clock.now();
     const answered = new AbortController();
     let hops = before;
-    const onWork = () => {
-      hops = { ...hops, askedAt: clock.now() };
+    const onWork = (run?: string) => {
+      const isFirst = hops.askedAt === undefined;
+      hops = { ...hops, askedAt: clock.now(), run };
       this.#note(message, hops);
+      if (!isFirst) return;
       void keepTyping(message.wamid, typing, { signal: answered.signal, stopping: this.#signal });
     };
     // It may wait for the gateway until the reply window closes, and not longer.

@@ -8,6 +8,8 @@ export interface Hops {
   readonly file?: string | undefined;
   /** When the agent got to work; a message may wait long for its turn and for the gateway. */
   readonly askedAt?: number | undefined;
+  /** Under which id the gateway knows this run. */
+  readonly run?: string | undefined;
   readonly answeredAt?: number | undefined;
   /** Why the agent failed. */
   readonly error?: string | undefined;

@@ -1,16 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { z } from "zod";
+import type { Admission, Admitted, SendKey } from "../pipeline/admission.ts";
 import type { NewOutgoing } from "../pipeline/outbox.ts";
-import type { Refusal, SentCounts } from "../pipeline/conscience.ts";
 import { contacts } from "./contacts.ts";
 import type { Database } from "./database.ts";
-
-/** What a caller named a send. */
-export interface SendKey {
-  readonly name: string;
-  /** Tells whether it is the same message. */
-  readonly request: string;
-}
 
 interface Insertion {
   readonly question?: { readonly seq: number; readonly contact: string };
@@ -19,22 +12,6 @@ interface Insertion {
   readonly heldFrom?: number | undefined;
   readonly now: number;
 }
-
-/** Messages that answer no question, as they are to be queued. */
-export interface Admission {
-  readonly messages: readonly NewOutgoing[];
-  readonly key?: SendKey | undefined;
-  readonly heldFrom?: number | undefined;
-  /** Since when messages count. */
-  readonly since: { readonly toPerson: number; readonly toAll: number };
-  readonly judge: (counts: SentCounts) => Refusal | undefined;
-}
-
-export type Admitted =
-  | { readonly kind: "queued"; readonly ids: readonly number[] }
-  /** The key was given before. */
-  | { readonly kind: "known"; readonly ids: readonly number[]; readonly isSame: boolean }
-  | { readonly kind: "refused"; readonly refusal: Refusal };
 
 /** Inserts inside the caller's transaction; returns the ids. The texts are parts of one answer, in order. */
 export function insertOutgoing(

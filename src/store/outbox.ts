@@ -1,7 +1,7 @@
 import { z } from "zod";
-import type { NewOutgoing } from "../pipeline/outbox.ts";
+import type { Admission, Admitted, SendKey } from "../pipeline/admission.ts";
 import type { Accepted, Claim, Outbox, Reason } from "../pipeline/outbox.ts";
-import { admit, findKey, insertOutgoing, type Admission, type Admitted, type SendKey } from "./admission.ts";
+import { admit, findKey } from "./admission.ts";
 import { contacts } from "./contacts.ts";
 import type { Database, Parameters } from "./database.ts";
 import { outboxRow, toClaim, type OutboxRow } from "./outbox-row.ts";
@@ -24,10 +24,6 @@ export class SqliteOutbox implements Outbox {
 
   constructor(db: Database) {
     this.#db = db;
-  }
-
-  async enqueue(messages: readonly NewOutgoing[], now: number): Promise<number[]> {
-    return this.#db.write(() => insertOutgoing(this.#db, messages, { now }));
   }
 
   /** Queues what answers no question, unless the key is known or a rule is against it. */

@@ -9,6 +9,7 @@ const hops = z.object({
   fileAt: z.number().optional(),
   file: z.string().optional(),
   askedAt: z.number().optional(),
+  run: z.string().optional(),
   answeredAt: z.number().optional(),
   error: z.string().optional(),
 });

@@ -47,11 +47,16 @@ export class SqliteStatuses implements Statuses {
     if (!known) return undefined;
     const { id, contact, ...before } = statusRow.parse(known);
     const news = { id, contact, wamid };
+    const isHeardOf = this.#db.get("SELECT 1 FROM status WHERE outbox = :id AND wamid = :wamid", {
+      id,
+      wamid,
+    });
     this.#db.run(
       "INSERT INTO status (outbox, wamid, status, at) VALUES (:id, :wamid, :status, :at) ON CONFLICT DO NOTHING",
       { id, wamid, status, at },
     );
-    if (before.wamid !== null && before.wamid !== wamid) return { ...news, kind: "doubled" };
+    if (before.wamid !== null && before.wamid !== wamid)
+      return isHeardOf ? undefined : { ...news, kind: "doubled" };
     const isFirst = before.wamid === null;
     if (!isFirst && !isProgress(before.status, status)) return undefined;
     const hasFailed = status === "failed";

@@ -1,11 +1,14 @@
-import { execFileSync } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { EchoGateway } from "../../src/sandbox/gateway.ts";
 import { StandInKapso } from "../../src/sandbox/kapso.ts";
+import { Store } from "../../src/store/store.ts";
 import { accountEnv } from "../account.ts";
+import { inbound } from "../inbound.ts";
 import { Daemon, pause, until } from "../poller/daemon.ts";
 import { cpuSeconds, median, memoryMiB, spread } from "./figures.ts";
 import { floor, highest, memory, rates } from "./webhook.ts";
@@ -13,6 +16,7 @@ import { floor, highest, memory, rates } from "./webhook.ts";
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const POLLER = join(ROOT, "dist/poller/bin.js");
 const CLI = join(ROOT, "dist/cli/bin.js");
+const RUNS = 25;
 const person = (index: number) => `1555030${String(index).padStart(4, "0")}`;
 
 interface World {
@@ -92,40 +96,46 @@ async function burst(): Promise<void> {
   });
 }
 
-async function cliSend(): Promise<void> {
+async function cli(): Promise<void> {
   await using kapso = await StandInKapso.start();
   const folder = mkdtempSync(join(tmpdir(), "wa-cli-bench-"));
-  const env = {
-    ...process.env,
-    WA_SEND_ALLOW_TO: "*",
-    WA_SEND_CHECK_WINDOW: "false",
-    HOME: folder,
-    ...accountEnv(kapso),
-    KAPSO_STATE_DIR: join(folder, "state"),
+  const state = join(folder, "state");
+  const env = { ...process.env, HOME: folder, ...accountEnv(kapso), KAPSO_STATE_DIR: state };
+  // Everybody wrote a moment ago, as those do whom an agent writes to.
+  {
+    using store = Store.open(state);
+    const sentAt = Date.now() - 60_000;
+    const wrote = Array.from({ length: RUNS }, (_, index) =>
+      inbound({ from: { phone: person(index) }, wamid: `wamid.${index}`, text: "hello", sentAt }),
+    );
+    await store.inbox.accept(wrote, "poll", sentAt);
+  }
+  const commands = {
+    "node -e 0": ["-e", "0"],
+    "wa-cli --version": [CLI, "--version"],
+    "wa-cli status": [CLI, "status"],
+    "wa-cli send": [CLI, "send", "--to", "+PERSON", "--text", "hello"],
   };
   // In a process of its own: a synchronous wait here would keep the stand-in from answering.
   const script = `
     const { execFileSync } = require("node:child_process");
-    const time = (args) => { const t = performance.now(); execFileSync(process.execPath, args, { stdio: "ignore" }); return performance.now() - t; };
-    const runs = { node: [], send: [], help: [] };
-    for (let i = 0; i < 25; i++) {
-      runs.node.push(time(["-e", "0"]));
-      runs.send.push(time([${JSON.stringify(CLI)}, "send", "--to", "+1555030" + String(1000 + i), "--text", "hello"]));
-      runs.help.push(time([${JSON.stringify(CLI)}, "--version"]));
-    }
+    const runs = {};
+    const people = ${JSON.stringify(Array.from({ length: RUNS }, (_, index) => person(index)))};
+    for (const to of people)
+      for (const [name, args] of Object.entries(${JSON.stringify(commands)})) {
+        const t = performance.now();
+        execFileSync(process.execPath, args.map((arg) => arg.replace("PERSON", to)), { stdio: "ignore" });
+        (runs[name] ??= []).push(performance.now() - t);
+      }
     console.log(JSON.stringify(runs));`;
-  const { promise, resolve, reject } = Promise.withResolvers<string>();
-  const { execFile } = await import("node:child_process");
-  execFile(process.execPath, ["-e", script], { env }, (error, stdout) =>
-    error ? reject(error) : resolve(stdout),
-  );
-  const runs: Record<"node" | "send" | "help", number[]> = JSON.parse(await promise);
+  const { stdout } = await promisify(execFile)(process.execPath, ["-e", script], { env });
   rmSync(folder, { recursive: true, force: true });
-  const [node, send, help] = [median(runs.node), median(runs.send), median(runs.help)];
-  console.log(
-    `wa-cli send: median ${send.toFixed(0)} ms, node -e 0: ${node.toFixed(0)} ms, over it ${(send - node).toFixed(0)} ms; ` +
-      `wa-cli --version over it ${(help - node).toFixed(0)} ms`,
-  );
+  const runs: Record<keyof typeof commands, number[]> = JSON.parse(stdout);
+  const base = median(runs["node -e 0"]);
+  for (const [name, times] of Object.entries(runs))
+    console.log(
+      `${name}: median ${median(times).toFixed(0)} ms of ${times.length}, over node -e 0 ${(median(times) - base).toFixed(0)} ms`,
+    );
 }
 
 async function idle(): Promise<void> {
@@ -148,7 +158,7 @@ const parts = {
   latency1: () => latency(1, 40),
   latency200: () => latency(200, 5),
   burst,
-  cli: cliSend,
+  cli,
   idle,
   rates: () => rates(POLLER),
   highest: () => highest(POLLER),

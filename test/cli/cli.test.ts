@@ -8,6 +8,7 @@ import { DaemonLock } from "../../src/store/lock.ts";
 import { Store } from "../../src/store/store.ts";
 import { freePort } from "../free-port.ts";
 import { DIGITS, read, TO, World, type Ran } from "./world.ts";
+import { enqueue } from "../store/enqueue.ts";
 
 const OTHER = "+15559876543";
 const CLOSED_WINDOW = { error: { message: "(#131047) Re-engagement message", code: 131047 } };
@@ -706,7 +707,7 @@ describe("wa-cli outbox", () => {
   test("P7: retry of what may have left asks for --force", async () => {
     await using world = await World.start();
     using store = Store.open(world.state);
-    const [id = 0] = await store.outbox.enqueue([{ to: { phone: DIGITS }, text: "perhaps" }], Date.now());
+    const [id = 0] = await enqueue(store.outbox, [{ to: { phone: DIGITS }, text: "perhaps" }], Date.now());
     const claim = await store.outbox.claim(DIGITS, "daemon", Date.now());
     if (claim) await store.outbox.dead(claim, { code: "unknown", error: "It may have left" }, Date.now());
 
@@ -824,6 +825,28 @@ describe("wa-cli preflight", () => {
 
     expect(ran.code).toBe(0);
     expect(reportOf(ran).checks[0]?.hint).toContain("KAPSO_ALLOWED_NUMBERS");
+  });
+
+  test("a service that ends with the session is told, with the command to change that", async () => {
+    await using all = await setUp();
+    const { world, env } = all;
+    const bin = join(world.home, "bin");
+    mkdirSync(bin);
+    const answer = (word: string) =>
+      writeFileSync(join(bin, "loginctl"), `#!/bin/sh\necho ${word}\n`, { mode: 0o755 });
+    const own = { ...env, HOME: world.home, PATH: `${bin}:${process.env["PATH"]}` };
+    const service = async () =>
+      reportOf(await world.run(["preflight", "--json"], { env: own })).checks.find(
+        ({ name }) => name === "service",
+      );
+
+    answer("no");
+    expect(await service()).toBe(undefined);
+    mkdirSync(join(world.home, ".config/systemd/user"), { recursive: true });
+    writeFileSync(join(world.home, ".config/systemd/user/wa-relay.service"), "");
+    expect(await service()).toMatchObject({ ok: true, hint: expect.stringContaining("enable-linger") });
+    answer("yes");
+    expect(await service()).not.toHaveProperty("hint");
   });
 
   test("4: a wrong key, with the variable to set", async () => {

@@ -33,6 +33,9 @@ test(
     for (const hop of ["sent", "received", "judged", "asked", "answered", "settled"])
       expect(hops).toContain(hop);
     expect(message.hops.find(({ hop }) => hop === "judged")?.detail).toBe("let in as member");
+    expect(message.hops.find(({ hop }) => hop === "asked")?.detail).toBe(
+      `the agent got to work, run …${wamid.slice(-12)}`,
+    );
     expect(parts).toMatchObject([{ state: "accepted" }]);
     expect(logged.out).toMatch(/info +bridge: |message settled/);
     expect(logged.out).not.toContain(person(1));

@@ -6,6 +6,7 @@ import { inbound } from "../inbound.ts";
 import { until } from "../poller/daemon.ts";
 import { ANSWER, BSUID, PHONE, QUESTION, seed, wamidOf } from "./seed.ts";
 import { World } from "./world.ts";
+import { enqueue } from "../store/enqueue.ts";
 
 const SECRETS = {
   OPENCLAW_TOKEN: "gateway-token-4711",
@@ -39,7 +40,7 @@ describe("no command shows a secret or a whole number", () => {
       "poll",
       Date.now(),
     );
-    const [claim] = [await store.outbox.enqueue([{ to: { phone: PHONE }, text: "x" }], Date.now())];
+    const [claim] = [await enqueue(store.outbox, [{ to: { phone: PHONE }, text: "x" }], Date.now())];
     const taken = await store.outbox.claim(PHONE, "daemon", Date.now());
     if (taken)
       await store.outbox.retryAt(taken, 0, { error: `Recipient +${PHONE} is not known (${QUESTION})` });
@@ -88,7 +89,7 @@ test("status --watch --json prints a line for each change, and ends well when it
 
   const running = runCli(io, ["status", "--watch", "--json"]);
   await until("the first line", () => out.endsWith("\n"));
-  await store.outbox.enqueue([{ to: { phone: "15550100002" }, text: "one more" }], Date.now());
+  await enqueue(store.outbox, [{ to: { phone: "15550100002" }, text: "one more" }], Date.now());
   await until("a second line", () => out.trim().split("\n").length === 2);
   stop.abort();
 

@@ -1,5 +1,6 @@
 import { Store } from "../../src/store/store.ts";
 import { inbound } from "../inbound.ts";
+import { enqueue } from "../store/enqueue.ts";
 
 export const PHONE = "15551234567";
 export const BSUID = "US.13491208655302741918";
@@ -45,7 +46,7 @@ export async function seed(folder: string, now: number): Promise<Store> {
     { state: "denied", replies: [], hops: { judgedAt: now - 2 * 86_400_000 } },
     now - 2 * 86_400_000,
   );
-  await outbox.enqueue([{ to: { phone: "15559876543" }, text: "Are you there?" }], now - 5000);
+  await enqueue(outbox, [{ to: { phone: "15559876543" }, text: "Are you there?" }], now - 5000);
   const lost = await outbox.claim("15559876543", "daemon", now - 4000);
   if (lost) await outbox.dead(lost, { code: "131026", error: "131026: Undeliverable" }, now - 3000);
   return store;

@@ -286,6 +286,6 @@ test.each([[["--version"]], [["send", "--help"]], [["--help"]]])("%j loads nothi
 
 test("send of a text loads no code of files, lists or contact cards", async () => {
   expect(await loaded(["send", "--to", TO, "--text", "hi", "--dry-run"])).not.toMatch(
-    /src\/media\/|send\/(media|vcard|list-file|simple)|marked|file-type|sharp/,
+    /src\/media\/|send\/(media|vcard|list-file|simple)|marked|file-type|sharp|modelcontextprotocol/,
   );
 });

@@ -129,7 +129,7 @@ describe("SKILL.md", () => {
 
   test("its commands are commands of this program", () => {
     using world = setUp();
-    const known = createProgram(world.io()).commands.map((command) => command.name());
+    const known = createProgram(world.io(), runCli).commands.map((command) => command.name());
 
     for (const [, name] of text.matchAll(/[`\n]wa-cli ([a-z]+)/g)) expect(known).toContain(name);
   });

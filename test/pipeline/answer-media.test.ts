@@ -27,6 +27,7 @@ import { toMessages } from "../../src/whatsapp/messages.ts";
 import { outgoingBody } from "../../src/whatsapp/outgoing.ts";
 import { TestClock } from "../clock.ts";
 import { ANN, inbound, NOW } from "../inbound.ts";
+import { enqueue } from "../store/enqueue.ts";
 
 const DAY = 86_400_000;
 const BOB = "15550100002";
@@ -709,7 +710,8 @@ function delivery(script: SendOutcome[]) {
     sent,
     drain: () => deliverer.drain(ANN),
     queue: (...messages: readonly Omit<NewOutgoing, "to">[]) =>
-      store.outbox.enqueue(
+      enqueue(
+        store.outbox,
         messages.map((message) => ({ to: { phone: ANN }, ...message })),
         NOW,
       ),

@@ -9,6 +9,7 @@ import { Lanes } from "../../src/pipeline/lanes.ts";
 import { Store } from "../../src/store/store.ts";
 import { TestClock } from "../clock.ts";
 import { ANN, NOW } from "../inbound.ts";
+import { enqueue } from "../store/enqueue.ts";
 
 const SETTLE = 20_000;
 const BOB = "15550100002";
@@ -67,7 +68,8 @@ function setUp({ wrap = (outbox) => outbox }: { wrap?: (outbox: Outbox) => Outbo
     stop,
     /** Queues one answer. */
     queue: (phone: string, ...texts: string[]) =>
-      store.outbox.enqueue(
+      enqueue(
+        store.outbox,
         texts.map((text) => ({ to: { phone }, text })),
         clock.now(),
       ),

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { text as readAll } from "node:stream/consumers";
@@ -10,12 +10,8 @@ import { freePort } from "../free-port.ts";
 import { PNG } from "../media/stand-in.ts";
 import { StandInAgent } from "./agent.ts";
 import { Daemon, pause, until } from "./daemon.ts";
+import { setUp } from "./http-world.ts";
 import { person } from "./world.ts";
-
-interface Setup {
-  readonly isUp?: boolean;
-  readonly env?: Readonly<Record<string, string>>;
-}
 
 const TOKEN = "bridge-token-4711";
 
@@ -37,58 +33,6 @@ const HOSTILE: readonly (readonly [string, unknown])[] = [
   ["far too long a text", { to: person(1), text: "x".repeat(70_000) }],
   ["a reply to a whole novel", { to: person(1), text: "x", replyTo: "w".repeat(10_000) }],
 ];
-
-/** Kapso, an agent that speaks HTTP, and a daemon between them, not yet started. */
-async function setUp({ isUp = true, env = {} }: Setup = {}) {
-  const stack = new AsyncDisposableStack();
-  const kapso = stack.use(await StandInKapso.start());
-  const agent = stack.use(await StandInAgent.create({ isUp }));
-  const bridge = `http://127.0.0.1:${await freePort()}`;
-  const daemon = stack.use(
-    new Daemon({
-      kapso,
-      gateway: agent,
-      env: {
-        GATEWAY_TYPE: "http",
-        WA_BRIDGE_ADDR: new URL(bridge).host,
-        WA_MEDIA_SEND_FROM: "~/workspace",
-        ...env,
-      },
-    }),
-  );
-  mkdirSync(join(daemon.folder, "workspace"));
-  const post = async (path: string, body: unknown, headers: Readonly<Record<string, string>> = {}) => {
-    const response = await fetch(bridge + path, {
-      method: "POST",
-      headers: { "Content-Type": "application/json", ...headers },
-      body: typeof body === "string" ? body : JSON.stringify(body),
-    });
-    const answer = await response.text();
-    return { status: response.status, headers: response.headers, answer: parse(answer) };
-  };
-  const start = async () => {
-    daemon.start();
-    await until("the bridge", () => daemon.log.includes("listening for an agent"));
-    await until("everything runs", () => daemon.log.includes("polling works"));
-  };
-  return {
-    kapso,
-    agent,
-    daemon,
-    bridge,
-    post,
-    start,
-    [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
-  };
-}
-
-function parse(answer: string): Record<string, unknown> {
-  try {
-    return JSON.parse(answer) as Record<string, unknown>;
-  } catch {
-    return { text: answer };
-  }
-}
 
 const silent = (daemon: Daemon) => daemon.log.split('"state":"passed"').length - 1;
 
@@ -211,6 +155,18 @@ describe.concurrent("wa-poller with an agent that speaks HTTP", { timeout: 90_00
       );
     }
     expect((await fetch(`${bridge}/health`)).status).toBe(200);
+  });
+
+  test("wa-cli status tells where the agent sends to", async () => {
+    await using world = await setUp();
+    await world.start();
+    const cli = join(import.meta.dirname, "../../cli/bin.ts");
+
+    const { stdout } = await promisify(execFile)(process.execPath, [cli, "status"], {
+      env: world.daemon.env,
+    });
+
+    expect(stdout).toMatch(new RegExp(`^bridge +listening: Agents send to ${world.bridge}$`, "m"));
   });
 
   test("500, a broken connection and Retry-After: the same message again, and nothing of this person before it", async () => {

@@ -9,6 +9,7 @@ import type { Identity, Inbound, Passive } from "../../src/message.ts";
 import { MIGRATIONS } from "../../src/store/schema.ts";
 import { Store } from "../../src/store/store.ts";
 import { ANN, inbound, NOW } from "../inbound.ts";
+import { enqueue } from "./enqueue.ts";
 
 const MINUTE = 60_000;
 const BOB = "15550100002";
@@ -55,7 +56,7 @@ function setUp(): World {
       await store.inbox.accept([news], "poll", NOW + count);
     },
     send: async (to, waId) => {
-      const [id = 0] = await store.outbox.enqueue([{ to, text: "hello" }], NOW);
+      const [id = 0] = await enqueue(store.outbox, [{ to, text: "hello" }], NOW);
       const claim = await store.outbox.claim(store.outbox.get(id)?.contact ?? "", "daemon", NOW);
       if (!claim) throw new Error("nothing to send");
       await store.outbox.accepted(claim, { wamid: `wamid.OUT${++count}`, waId }, NOW);
@@ -129,7 +130,8 @@ describe("one person is one contact", () => {
     await world.hear({ bsuid: "US.1" });
     await world.hear({ phone: ANN, bsuid: "US.1" });
 
-    const ids = await world.store.outbox.enqueue(
+    const ids = await enqueue(
+      world.store.outbox,
       [{ phone: ANN }, { bsuid: "US.1" }, { phone: ANN, bsuid: "US.1" }].map((to) => ({ to, text: "hi" })),
       NOW,
     );
@@ -149,7 +151,7 @@ describe("one person is one contact", () => {
       using world = setUp();
       const before = await world.hear({ phone: first ?? "" });
       const after = await world.hear({ phone: second ?? "" });
-      const [id = 0] = await world.store.outbox.enqueue([{ to: { phone: long }, text: "hi" }], NOW);
+      const [id = 0] = await enqueue(world.store.outbox, [{ to: { phone: long }, text: "hi" }], NOW);
 
       expect(after.contact).toBe(before.contact);
       // It is how WhatsApp spelt it last.
@@ -246,7 +248,8 @@ describe("one person is one contact", () => {
 
   test("what was sent before the person first wrote is known when they quote it", async () => {
     using world = setUp();
-    const [id = 0] = await world.store.outbox.enqueue(
+    const [id = 0] = await enqueue(
+      world.store.outbox,
       [{ to: { phone: "5511987654321" }, text: "Your table is free" }],
       NOW,
     );
@@ -324,7 +327,7 @@ describe("a number that changed hands", () => {
     expect(byPhone.contact).toBe(world.next.contact);
     expect(old.contact).toBe(ANN);
     expect(old.from).toEqual({ bsuid: "US.1" });
-    const [id = 0] = await world.store.outbox.enqueue([{ to: { phone: ANN }, text: "hi" }], NOW);
+    const [id = 0] = await enqueue(world.store.outbox, [{ to: { phone: ANN }, text: "hi" }], NOW);
     expect(world.store.outbox.get(id)?.contact).toBe(world.next.contact);
   });
 
@@ -524,7 +527,7 @@ describe("WhatsApp's word of a change", () => {
       expect(await world.contactOf(stranger)).toBe(fresh);
       expect(await world.contactOf({ bsuid: "US.2" })).toBe(contact);
       expect((await world.hear({ phone: NEW })).from.phone).toBe(NEW);
-      const [id = 0] = await world.store.outbox.enqueue([{ to: stranger, text: "hi" }], NOW);
+      const [id = 0] = await enqueue(world.store.outbox, [{ to: stranger, text: "hi" }], NOW);
       expect(world.store.outbox.get(id)?.contact).toBe(fresh);
     },
   );
@@ -563,7 +566,7 @@ describe("WhatsApp's word of a change", () => {
   test("is not undone by a send to the old number that is accepted afterwards", async () => {
     using world = setUp();
     const { contact } = await world.hear({ phone: ANN });
-    await world.store.outbox.enqueue([{ to: { phone: ANN }, text: "hi" }], NOW);
+    await enqueue(world.store.outbox, [{ to: { phone: ANN }, text: "hi" }], NOW);
     const claim = await world.store.outbox.claim(contact, "daemon", NOW);
     if (!claim) throw new Error("nothing to send");
 

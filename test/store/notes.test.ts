@@ -9,6 +9,7 @@ import type { NewOutgoing } from "../../src/pipeline/outbox.ts";
 import type { Question } from "../../src/pipeline/turn.ts";
 import { Store } from "../../src/store/store.ts";
 import { ANN, inbound, NOW } from "../inbound.ts";
+import { enqueue } from "./enqueue.ts";
 
 const BOB = "15550100002";
 const NOT_KNOWN = { by: undefined, text: "" };
@@ -38,7 +39,7 @@ function setUp() {
     settle: (seq: number, state: Settled["state"]) => inbox.settle(seq, { state, replies: [] }, NOW),
     /** Sends a message, which WhatsApp takes under this wamid. */
     send: async (wamid: string, message: Partial<NewOutgoing>) => {
-      const [id = 0] = await outbox.enqueue([{ to: { phone: ANN }, text: "", ...message }], NOW);
+      const [id = 0] = await enqueue(outbox, [{ to: { phone: ANN }, text: "", ...message }], NOW);
       const claim = await outbox.claim(outbox.get(id)?.contact ?? "", "daemon", NOW);
       if (claim) await outbox.accepted(claim, { wamid }, NOW);
       return id;

@@ -6,6 +6,7 @@ import { expect, test } from "vitest";
 import { MIGRATIONS } from "../../src/store/schema.ts";
 import { Store } from "../../src/store/store.ts";
 import { ANN, inbound, NOW } from "../inbound.ts";
+import { enqueue } from "./enqueue.ts";
 
 const HOUR = 3_600_000;
 const SINCE = { toPerson: 0, toAll: 0 };
@@ -80,7 +81,7 @@ test("admit() counts what left lately and answered nobody", async () => {
     judge: (counts: unknown) => void seen.push(counts),
   };
   await store.outbox.admit(admission, NOW - 2 * HOUR);
-  await store.outbox.enqueue([{ to: { phone: "15559999999" }, text: "other" }], NOW);
+  await enqueue(store.outbox, [{ to: { phone: "15559999999" }, text: "other" }], NOW);
 
   await store.outbox.admit(admission, NOW);
   await store.outbox.admit({ ...admission, messages: [message("b")] }, NOW);
@@ -111,7 +112,7 @@ test("sweep() blanks what was said in a message of any kind", async () => {
   using folder = scratch();
   using store = Store.open(folder.path);
   const content = { type: "location", latitude: 1, longitude: 2 } as const;
-  await store.outbox.enqueue([{ ...message("[location: 1,2]"), content }], NOW);
+  await enqueue(store.outbox, [{ ...message("[location: 1,2]"), content }], NOW);
   const claim = await store.outbox.claim(ANN, "me", NOW);
   expect(claim?.content).toEqual(content);
   if (claim) await store.outbox.accepted(claim, { wamid: "wamid.1" }, NOW);

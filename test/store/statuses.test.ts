@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import type { DeliveryState, DeliveryStatus } from "../../src/pipeline/outbox.ts";
 import { Store } from "../../src/store/store.ts";
 import { ANN, NOW } from "../inbound.ts";
+import { enqueue } from "./enqueue.ts";
 
 function openStore() {
   const folder = mkdtempSync(join(tmpdir(), "wa-store-test-"));
@@ -13,7 +14,7 @@ function openStore() {
     store,
     /** One text on its way to Ann, claimed. */
     sending: async () => {
-      const [id = 0] = await store.outbox.enqueue([{ to: { phone: ANN }, text: "hello" }], NOW);
+      const [id = 0] = await enqueue(store.outbox, [{ to: { phone: ANN }, text: "hello" }], NOW);
       const claim = await store.outbox.claim(ANN, "daemon", NOW);
       if (!claim) throw new Error("Nothing was claimed");
       return { id, claim };
@@ -61,8 +62,8 @@ describe("SqliteStatuses", () => {
     using world = openStore();
     const { store } = world;
     const answer = ["first", "second", "third"].map((text) => ({ to: { phone: ANN }, text }));
-    await store.outbox.enqueue(answer, NOW);
-    await store.outbox.enqueue([{ to: { phone: ANN }, text: "another answer" }], NOW);
+    await enqueue(store.outbox, answer, NOW);
+    await enqueue(store.outbox, [{ to: { phone: ANN }, text: "another answer" }], NOW);
     const first = await store.outbox.claim(ANN, "daemon", NOW);
     if (first) await store.outbox.accepted(first, { wamid: "wamid.OUT" }, NOW);
     await store.outbox.claim(ANN, "daemon", NOW);
@@ -81,7 +82,7 @@ describe("SqliteStatuses", () => {
     using world = openStore();
     const { store } = world;
     const answer = ["first", "second"].map((text) => ({ to: { phone: ANN }, text }));
-    await store.outbox.enqueue(answer, NOW);
+    await enqueue(store.outbox, answer, NOW);
     const first = await store.outbox.claim(ANN, "daemon", NOW);
     if (first) await store.outbox.dead(first, { code: "unknown", error: "It may have left" }, NOW);
 
@@ -145,14 +146,20 @@ describe("SqliteStatuses", () => {
     expect(await world.store.outbox.claim(ANN, "daemon", NOW + 5000)).toBeUndefined();
   });
 
-  test("tells that a message left twice when its first send was taken for lost", async () => {
+  test("tells once that a message left twice when its first send was taken for lost", async () => {
     using world = openStore();
     const { id, claim } = await world.sending();
     await world.store.outbox.accepted(claim, { wamid: "wamid.SECOND" }, NOW);
 
     const news = await world.store.statuses.note([heard("sent", { trackingId: claim.trackingId })], NOW);
 
+    const later = await world.store.statuses.note(
+      [heard("delivered", { trackingId: claim.trackingId })],
+      NOW + 1000,
+    );
+
     expect(news).toEqual([{ id, contact: ANN, wamid: "wamid.OUT", kind: "doubled" }]);
+    expect(later).toEqual([]);
     expect(world.store.outbox.get(id)).toMatchObject({ wamid: "wamid.SECOND", state: "accepted" });
   });
 

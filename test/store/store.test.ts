@@ -28,6 +28,7 @@ import { MIGRATIONS } from "../../src/store/schema.ts";
 import { Store } from "../../src/store/store.ts";
 import { makeWebhookSecret, readWebhookSecrets } from "../../src/store/webhook-secret.ts";
 import { ANN, inbound, NOW } from "../inbound.ts";
+import { enqueue } from "./enqueue.ts";
 
 const SECOND = 1000;
 const DAY = 86_400_000;
@@ -660,7 +661,7 @@ describe("retention", () => {
     using world = openStore();
     const { store } = world;
     await store.inbox.accept([inbound()], "poll", NOW);
-    await store.outbox.enqueue([{ to: { phone: ANN }, text: "waits" }], NOW);
+    await enqueue(store.outbox, [{ to: { phone: ANN }, text: "waits" }], NOW);
 
     await store.sweep(NOW + 1000 * DAY, 0);
 
@@ -676,14 +677,15 @@ describe("outbox", () => {
   test("P3: claim() gives a person's rows in order and one at a time, and people side by side", async () => {
     using world = openStore();
     const { outbox } = world.store;
-    const [first, second] = await outbox.enqueue(
+    const [first, second] = await enqueue(
+      outbox,
       [
         { to, text: "1" },
         { to, text: "2" },
       ],
       NOW,
     );
-    await outbox.enqueue([{ to: { phone: BOB }, text: "b" }], NOW);
+    await enqueue(outbox, [{ to: { phone: BOB }, text: "b" }], NOW);
 
     const head = await outbox.claim(ANN, "daemon", NOW);
     const whileSending = await outbox.claim(ANN, "daemon", NOW);
@@ -700,7 +702,8 @@ describe("outbox", () => {
   test("each row has a tracking id of its own that stays the same over tries", async () => {
     using world = openStore();
     const { outbox } = world.store;
-    await outbox.enqueue(
+    await enqueue(
+      outbox,
       [
         { to, text: "1" },
         { to, text: "2" },
@@ -719,10 +722,10 @@ describe("outbox", () => {
   test("claim() waits for the head's time though a later row is due", async () => {
     using world = openStore();
     const { outbox } = world.store;
-    await outbox.enqueue([{ to, text: "1" }], NOW);
+    await enqueue(outbox, [{ to, text: "1" }], NOW);
     const head = await outbox.claim(ANN, "daemon", NOW);
     await outbox.retryAt(held(head), NOW + 5000, { error: "busy" });
-    await outbox.enqueue([{ to, text: "2" }], NOW);
+    await enqueue(outbox, [{ to, text: "2" }], NOW);
 
     const early = await outbox.claim(ANN, "daemon", NOW + 4999);
     const contactsEarly = await outbox.dueContacts(NOW + 4999);
@@ -738,7 +741,8 @@ describe("outbox", () => {
   test("P7: a row in doubt comes before later ones, and comes as doubtful since its try began", async () => {
     using world = openStore();
     const { outbox } = world.store;
-    await outbox.enqueue(
+    await enqueue(
+      outbox,
       [
         { to, text: "1" },
         { to, text: "2" },
@@ -758,7 +762,7 @@ describe("outbox", () => {
   test("P7: a claim that never came back becomes a doubt, not a second send", async () => {
     using world = openStore();
     const { outbox } = world.store;
-    await outbox.enqueue([{ to, text: "1" }], NOW);
+    await enqueue(outbox, [{ to, text: "1" }], NOW);
     await outbox.claim(ANN, "wa-cli:1", NOW);
 
     const early = await outbox.claim(ANN, "daemon", NOW + 60_000);
@@ -773,8 +777,8 @@ describe("outbox", () => {
   test("P7: recover() puts only its own claims in doubt", async () => {
     using world = openStore();
     const { outbox } = world.store;
-    await outbox.enqueue([{ to, text: "mine" }], NOW);
-    await outbox.enqueue([{ to: { phone: BOB }, text: "of wa-cli" }], NOW);
+    await enqueue(outbox, [{ to, text: "mine" }], NOW);
+    await enqueue(outbox, [{ to: { phone: BOB }, text: "of wa-cli" }], NOW);
     await outbox.claim(ANN, "daemon", NOW);
     await outbox.claim(BOB, "wa-cli:1", NOW);
 
@@ -788,7 +792,7 @@ describe("outbox", () => {
     using world = openStore();
     const { outbox } = world.store;
     for (const code of ["credentials", "131056"]) {
-      await outbox.enqueue([{ to: { phone: code === "credentials" ? ANN : BOB }, text: code }], NOW);
+      await enqueue(outbox, [{ to: { phone: code === "credentials" ? ANN : BOB }, text: code }], NOW);
       const claim = await outbox.claim(code === "credentials" ? ANN : BOB, "daemon", NOW);
       await outbox.retryAt(held(claim), NOW + 600_000, { code, error: "refused" });
     }
@@ -803,7 +807,7 @@ describe("outbox", () => {
     using world = openStore();
     using second = Store.open(world.folder);
     const people = Array.from({ length: 40 }, (_, index) => `1555020${String(index).padStart(4, "0")}`);
-    for (const phone of people) await world.store.outbox.enqueue([{ to: { phone }, text: "t" }], NOW);
+    for (const phone of people) await enqueue(world.store.outbox, [{ to: { phone }, text: "t" }], NOW);
 
     const claims = await Promise.all(
       people.flatMap((phone) => [
@@ -820,7 +824,7 @@ describe("outbox", () => {
   test("P2: two processes that claim at once never get the same row", async () => {
     using world = openStore();
     const people = Array.from({ length: 100 }, (_, index) => `1555030${String(index).padStart(4, "0")}`);
-    for (const phone of people) await world.store.outbox.enqueue([{ to: { phone }, text: "t" }], NOW);
+    for (const phone of people) await enqueue(world.store.outbox, [{ to: { phone }, text: "t" }], NOW);
     const code = `
       const store = Store.open(folder);
       const ids = [];
@@ -841,7 +845,7 @@ describe("outbox", () => {
     using world = openStore();
     using second = Store.open(world.folder);
     const { outbox } = world.store;
-    await outbox.enqueue([{ to, text: "1" }], NOW);
+    await enqueue(outbox, [{ to, text: "1" }], NOW);
     const head = await outbox.claim(ANN, "daemon", NOW);
     await outbox.doubtUntil(held(head), NOW, "timeout");
 
@@ -855,7 +859,7 @@ describe("outbox", () => {
   test("P2: a claim that is renewed is nobody else's, however long it takes", async () => {
     using world = openStore();
     const { outbox } = world.store;
-    await outbox.enqueue([{ to, text: "a large file" }], NOW);
+    await enqueue(outbox, [{ to, text: "a large file" }], NOW);
     const claim = held(await outbox.claim(ANN, "daemon", NOW));
 
     await outbox.renew(claim, NOW + 80_000);
@@ -869,7 +873,7 @@ describe("outbox", () => {
     using world = openStore();
     using second = Store.open(world.folder);
     const { outbox } = world.store;
-    await outbox.enqueue([{ to, text: "1" }], NOW);
+    await enqueue(outbox, [{ to, text: "1" }], NOW);
     await outbox.claim(ANN, "slow", NOW);
     const inDoubt = await second.outbox.claim(ANN, "daemon", NOW + 90_000);
     await second.outbox.retryAt(held(inDoubt), NOW + 90_001, { error: "did not leave" });
@@ -884,11 +888,12 @@ describe("outbox", () => {
   test("dead() takes later parts of the same answer with it, and no other answer", async () => {
     using world = openStore();
     const { outbox } = world.store;
-    const first = await outbox.enqueue(
+    const first = await enqueue(
+      outbox,
       ["1", "2", "3"].map((text) => ({ to, text })),
       NOW,
     );
-    const other = await outbox.enqueue([{ to, text: "other answer" }], NOW);
+    const other = await enqueue(outbox, [{ to, text: "other answer" }], NOW);
     const head = await outbox.claim(ANN, "daemon", NOW);
     await outbox.accepted(held(head), { wamid: "wamid.O1" }, NOW);
     const second = await outbox.claim(ANN, "daemon", NOW);
@@ -903,7 +908,7 @@ describe("outbox", () => {
   test("revive() queues a dead row again, and no other", async () => {
     using world = openStore();
     const { outbox } = world.store;
-    const [id = 0] = await outbox.enqueue([{ to, text: "1" }], NOW);
+    const [id = 0] = await enqueue(outbox, [{ to, text: "1" }], NOW);
     expect(await outbox.revive(id, NOW)).toBe(false);
     await outbox.dead(held(await outbox.claim(ANN, "daemon", NOW)), { error: "refused" }, NOW);
 
@@ -915,8 +920,8 @@ describe("outbox", () => {
   test("drop() takes off what nobody sends, and nothing else", async () => {
     using world = openStore();
     const { outbox } = world.store;
-    const [queued = 0] = await outbox.enqueue([{ to: { phone: BOB }, text: "b" }], NOW);
-    const [sending = 0] = await outbox.enqueue([{ to, text: "1" }], NOW);
+    const [queued = 0] = await enqueue(outbox, [{ to: { phone: BOB }, text: "b" }], NOW);
+    const [sending = 0] = await enqueue(outbox, [{ to, text: "1" }], NOW);
     const claim = held(await outbox.claim(ANN, "daemon", NOW));
 
     expect(await outbox.drop(sending)).toBe(false);
@@ -931,8 +936,8 @@ describe("outbox", () => {
   test("P7: withdraw() stops a queued row for good, and leaves one that is being sent", async () => {
     using world = openStore();
     const { outbox } = world.store;
-    const [queued = 0] = await outbox.enqueue([{ to: { phone: BOB }, text: "b" }], NOW);
-    const [sending = 0] = await outbox.enqueue([{ to, text: "1" }], NOW);
+    const [queued = 0] = await enqueue(outbox, [{ to: { phone: BOB }, text: "b" }], NOW);
+    const [sending = 0] = await enqueue(outbox, [{ to, text: "1" }], NOW);
     await outbox.claim(ANN, "daemon", NOW);
 
     await outbox.withdraw(queued, "gave up waiting", NOW);
@@ -946,7 +951,7 @@ describe("outbox", () => {
   test("P2: what is settled is not made open again by a late word", async () => {
     using world = openStore();
     const { outbox } = world.store;
-    const [id = 0] = await outbox.enqueue([{ to, text: "1" }], NOW);
+    const [id = 0] = await enqueue(outbox, [{ to, text: "1" }], NOW);
     const claim = held(await outbox.claim(ANN, "daemon", NOW));
     await outbox.accepted(claim, { wamid: "wamid.O1" }, NOW);
 
@@ -960,7 +965,7 @@ describe("outbox", () => {
   test("rows of a person who has only a user id are found under it", async () => {
     using world = openStore();
     const { outbox } = world.store;
-    await outbox.enqueue([{ to: { bsuid: "US.77" }, text: "1" }], NOW);
+    await enqueue(outbox, [{ to: { bsuid: "US.77" }, text: "1" }], NOW);
 
     expect(await outbox.dueContacts(NOW)).toEqual(["US.77"]);
     expect((await outbox.claim("US.77", "daemon", NOW))?.to).toEqual({ bsuid: "US.77" });

@@ -1,0 +1,20 @@
+import type { Environment } from "../src/config/read.ts";
+import { ConfigError } from "../src/errors.ts";
+
+/**
+ * What ends the program when a restart can not help, by what restarts it (WA_SERVICE): systemd is told of 78 in its unit,
+ * launchd restarts whatever ends other than well.
+ */
+const HOPELESS: Readonly<Record<string, number>> = { systemd: 78, launchd: 0 };
+
+export function exitCodeOf(error: unknown, env: Environment): number {
+  return error instanceof ConfigError ? (hopeless(env) ?? 3) : 1;
+}
+
+export function exitCodeOfUsage(env: Environment): number {
+  return hopeless(env) ?? 2;
+}
+
+function hopeless(env: Environment): number | undefined {
+  return HOPELESS[env["WA_SERVICE"] ?? ""];
+}
