@@ -1,4 +1,5 @@
 import type { Content } from "./content.ts";
+import { canonicalPhone, isBsuid, parsePhone } from "./phone.ts";
 
 /**
  * A person on WhatsApp. Since 2026 the phone number may be hidden, and then only the business-scoped user id
@@ -45,6 +46,24 @@ export function contactId(identity: Identity): string {
   const id = identity.phone ?? identity.bsuid;
   if (!id) throw new TypeError("Cannot identify a person without phone number and user id");
   return id;
+}
+
+/** A number in any international spelling, or a BSUID; undefined for what is neither. */
+export function parseIdentity(text: string): Identity | undefined {
+  if (isBsuid(text)) return { bsuid: text };
+  const phone = parsePhone(text);
+  return phone === undefined ? undefined : { phone };
+}
+
+/** By which a person is listed and found again: the number in one spelling, then the user id. */
+export function keysOf({ phone, bsuid }: Identity): string[] {
+  return [phone === undefined ? undefined : canonicalPhone(phone), bsuid].filter((key) => key !== undefined);
+}
+
+/** One of both is enough: a user id is one person's for good, and what is sent to a number reaches whoever has it. */
+export function isSamePerson(a: Identity, b: Identity): boolean {
+  const keys = keysOf(b);
+  return keysOf(a).some((key) => keys.includes(key));
 }
 
 /** The end of a wamid tells messages apart; its beginning is the person's number in base64. */

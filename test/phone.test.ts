@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { maskContact } from "../src/message.ts";
+import { isSamePerson, maskContact, parseIdentity } from "../src/message.ts";
 import { isBsuid, isSamePhone, parsePhone } from "../src/phone.ts";
 
 describe("parsePhone()", () => {
@@ -158,5 +158,37 @@ describe("maskContact()", () => {
         expect(number.length - shown.length).toBeGreaterThanOrEqual(4);
       }),
     );
+  });
+});
+
+describe("parseIdentity()", () => {
+  test.each([
+    ["+1 (555) 123-4567", { phone: "15551234567" }],
+    ["US.13491208655302741918", { bsuid: "US.13491208655302741918" }],
+    ["Ann", undefined],
+    ["", undefined],
+  ])("%j", (text, expected) => {
+    expect(parseIdentity(text)).toEqual(expected);
+  });
+});
+
+describe("isSamePerson()", () => {
+  const ann = { phone: "5511987654321", bsuid: "BR.1" };
+
+  test.each([
+    ["another spelling of the number", { phone: "551187654321" }, true],
+    ["the user id alone", { bsuid: "BR.1" }, true],
+    ["the user id with another number: it is theirs for good", { phone: "15551234567", bsuid: "BR.1" }, true],
+    ["the number with another user id", { phone: "5511987654321", bsuid: "BR.2" }, true],
+    ["another number", { phone: "15551234567" }, false],
+    ["another user id", { bsuid: "BR.2" }, false],
+    ["nobody", {}, false],
+  ])("%s", (_what, other, expected) => {
+    expect(isSamePerson(ann, other)).toBe(expected);
+    expect(isSamePerson(other, ann)).toBe(expected);
+  });
+
+  test("nobody is nobody's same", () => {
+    expect(isSamePerson({}, {})).toBe(false);
   });
 });

@@ -1,4 +1,4 @@
-import { isBsuid, parsePhone } from "../../src/phone.ts";
+import { parseIdentity } from "../../src/message.ts";
 import { CommandError, EXIT } from "../exit-code.ts";
 import type { Setup } from "./setup.ts";
 
@@ -36,10 +36,15 @@ function readPeople(text: string): People {
   if (words.length === 0) return { fault: "Nobody is named" };
   if (words.length === 1 && /^(\*|everybody)$/i.test(first)) return { people: "everybody" };
   if (words.length === 1 && /^nobody$/i.test(first)) return { people: [] };
-  const wrong = words.find((word) => !isBsuid(word) && parsePhone(word) === undefined);
-  if (wrong !== undefined)
-    return { fault: `"${wrong}" is neither an international number such as +15551234567 nor a BSUID` };
-  return { people: words.map((word) => (isBsuid(word) ? word : `+${parsePhone(word)}`)) };
+  const people: string[] = [];
+  for (const word of words) {
+    const { phone, bsuid } = parseIdentity(word) ?? {};
+    const person = phone === undefined ? bsuid : `+${phone}`;
+    if (person === undefined)
+      return { fault: `"${word}" is neither an international number such as +15551234567 nor a BSUID` };
+    people.push(person);
+  }
+  return { people };
 }
 
 function admit({ draft, prompt }: Setup, { people }: Extract<People, { readonly people: unknown }>): void {

@@ -1,9 +1,9 @@
-import { isBsuid, parsePhone } from "../phone.ts";
+import { readPerson } from "./person.ts";
 import type { Values } from "./settings.ts";
 
 export interface SecurityConfig {
   readonly open: boolean;
-  /** Digits or BSUID → role. */
+  /** Key of a person (`keysOf`) → role. */
   readonly roles: ReadonlyMap<string, string>;
   readonly defaultRole: string;
   readonly denyMessage: string;
@@ -31,7 +31,7 @@ function readRoles({ security }: Values, problems: string[]): Map<string, string
   const roles = new Map<string, string>();
   for (const [role, people] of Object.entries(security.roles)) {
     for (const person of people) {
-      const id = parsePerson(person, `security.roles.${role}`, problems);
+      const id = readPerson(person, `security.roles.${role}`, problems);
       const other = roles.get(id);
       if (other !== undefined && other !== role)
         problems.push(`security.roles: "${person}" is in both ${other} and ${role}: keep one`);
@@ -39,15 +39,8 @@ function readRoles({ security }: Values, problems: string[]): Map<string, string
     }
   }
   for (const person of security.allowed_numbers) {
-    const id = parsePerson(person, "security.allowed_numbers (KAPSO_ALLOWED_NUMBERS)", problems);
+    const id = readPerson(person, "security.allowed_numbers (KAPSO_ALLOWED_NUMBERS)", problems);
     if (!roles.has(id)) roles.set(id, security.default_role);
   }
   return roles;
-}
-
-function parsePerson(text: string, key: string, problems: string[]): string {
-  const id = isBsuid(text) ? text : parsePhone(text);
-  if (id === undefined)
-    problems.push(`${key}: "${text}" is neither an international number such as "+15551234567" nor a BSUID`);
-  return id ?? text;
 }

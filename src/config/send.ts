@@ -1,4 +1,5 @@
-import { isBsuid, parsePhone } from "../phone.ts";
+import { parsePhone } from "../phone.ts";
+import { readPerson } from "./person.ts";
 import type { Values } from "./settings.ts";
 
 /** What happens to a message for a person whose 24-hour window is closed. */
@@ -15,6 +16,7 @@ export interface SendConfig {
     readonly everybody: boolean;
     readonly roles: boolean;
     readonly recent: boolean;
+    /** Keys of people (`keysOf`). */
     readonly people: ReadonlySet<string>;
   };
   readonly perRecipient: { readonly max: number; readonly windowMs: number };
@@ -27,6 +29,8 @@ export interface SendConfig {
 }
 
 const DAY_MS = 86_400_000;
+const SETTING = "send.allow_to (WA_SEND_ALLOW_TO)";
+const OTHERS = ', "roles", "recent" or "*"';
 const WORDS: ReadonlySet<string> = new Set(["*", "roles", "recent"]);
 
 export function readSend({ send }: Values, problems: string[]): SendConfig {
@@ -41,7 +45,7 @@ export function readSend({ send }: Values, problems: string[]): SendConfig {
       everybody: words.has("*"),
       roles: words.has("roles"),
       recent: words.has("recent"),
-      people: new Set(people.map((person) => readPerson(person, problems))),
+      people: new Set(people.map((person) => readPerson(person, SETTING, problems, OTHERS))),
     },
     perRecipient: { max: send.per_recipient, windowMs: send.per_recipient_window },
     perDay: { max: send.per_day, windowMs: DAY_MS },
@@ -49,15 +53,6 @@ export function readSend({ send }: Values, problems: string[]): SendConfig {
     checkWindow: send.check_window,
     ownPhone,
   };
-}
-
-function readPerson(text: string, problems: string[]): string {
-  const id = isBsuid(text) ? text : parsePhone(text);
-  if (id === undefined)
-    problems.push(
-      `send.allow_to (WA_SEND_ALLOW_TO): "${text}" is neither an international number such as "+15551234567" nor a BSUID, "roles", "recent" or "*"`,
-    );
-  return id ?? text;
 }
 
 function readOnClosed(text: string): OnClosed {

@@ -1,10 +1,9 @@
-import type { Identity } from "../message.ts";
-import { canonicalPhone } from "../phone.ts";
+import { keysOf, type Identity } from "../message.ts";
 
 export interface GuardPolicy {
   /** Everybody may write, not only the people in `roles`. */
   readonly open: boolean;
-  /** Digits or BSUID → role. */
+  /** Key of a person (`keysOf`) → role. */
   readonly roles: ReadonlyMap<string, string>;
   readonly defaultRole: string;
   readonly rateLimit: number;
@@ -38,13 +37,10 @@ const MAX_WINDOWS = 100_000;
 /** Decides who may talk to the agent, as whom and how often. Nothing else happens for a message before it (promise P4). */
 export class Guard {
   readonly #policy: GuardPolicy;
-  /** Numbers in one spelling: WhatsApp may write them otherwise than whoever listed them. */
-  readonly #roles: ReadonlyMap<string, string>;
   readonly #windows = new Map<string, Window>();
 
   constructor(policy: GuardPolicy) {
     this.#policy = policy;
-    this.#roles = new Map([...policy.roles].map(([person, role]) => [canonicalPhone(person), role]));
   }
 
   /**
@@ -52,7 +48,7 @@ export class Guard {
    * were away.
    */
   check({ contact, from, sentAt }: Candidate): Verdict {
-    const role = this.#roleOf(from);
+    const role = roleOf(from, this.#policy);
     if (role === undefined) return { kind: "deny" };
     const count = this.#count(contact, sentAt);
     const { rateLimit } = this.#policy;
@@ -66,15 +62,6 @@ export class Guard {
     return sessionIsolation ? `${sessionKey}-wa-${contact}` : sessionKey;
   }
 
-  #roleOf({ phone, bsuid }: Identity): string | undefined {
-    const { open, defaultRole } = this.#policy;
-    return (
-      (phone !== undefined ? this.#roles.get(canonicalPhone(phone)) : undefined) ??
-      (bsuid !== undefined ? this.#roles.get(bsuid) : undefined) ??
-      (open ? defaultRole : undefined)
-    );
-  }
-
   #count(contact: string, sentAt: number): number {
     const window = this.#windows.get(contact);
     if (window && Math.abs(sentAt - window.start) < this.#policy.rateWindowMs) return ++window.count;
@@ -86,4 +73,13 @@ export class Guard {
     }
     return 1;
   }
+}
+
+/** As whom somebody may write; undefined for who may not. The number's role comes before the user id's. */
+export function roleOf(
+  person: Identity,
+  { roles, open, defaultRole }: Pick<GuardPolicy, "roles" | "open" | "defaultRole">,
+): string | undefined {
+  const listed = keysOf(person).find((key) => roles.has(key));
+  return listed === undefined ? (open ? defaultRole : undefined) : roles.get(listed);
 }

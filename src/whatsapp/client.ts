@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { describeError, isCode } from "../errors.ts";
-import type { Identity } from "../message.ts";
-import { isSamePhone, parsePhone } from "../phone.ts";
+import { isSamePerson } from "../message.ts";
+import { parsePhone } from "../phone.ts";
 import type { OutgoingMedia } from "../pipeline/media.ts";
 import type { Outgoing, Sender, SendOutcome, Sighting } from "../pipeline/outbox.ts";
 import type { Receipts } from "../pipeline/typing.ts";
@@ -131,7 +131,7 @@ export class CloudApi implements Sender, Receipts {
       for (let pages = 0; pages < MAX_SEARCH_PAGES; pages++) {
         const page = await this.list({ direction: "outbound", since, until, after }, signal);
         for (const sent of page.rows.map(readSent)) {
-          if (sent?.type !== type || !isSame(sent.to, message.to)) continue;
+          if (sent?.type !== type || !isSamePerson(sent.to, message.to)) continue;
           if ((sent.text ?? mark) !== mark || (await isKnown(sent.wamid))) continue;
           if (sent.text !== undefined) return { kind: "found", wamid: sent.wamid };
           hasUnreadable = true;
@@ -209,9 +209,4 @@ const NO_SUCH_NUMBER: SendOutcome = {
 
 function withoutText(error: string, message: string): string {
   return message === "" ? error : error.replaceAll(message, "…");
-}
-
-function isSame(a: Identity, b: Identity): boolean {
-  if (a.phone !== undefined && b.phone !== undefined) return isSamePhone(a.phone, b.phone);
-  return a.bsuid !== undefined && a.bsuid === b.bsuid;
 }

@@ -1,5 +1,4 @@
-import type { Identity } from "../message.ts";
-import { isSamePhone } from "../phone.ts";
+import { isSamePerson, type Identity } from "../message.ts";
 import { opensWindow } from "../pipeline/window.ts";
 import type { CloudApi } from "./client.ts";
 import { readInbound } from "./inbound.ts";
@@ -12,7 +11,10 @@ interface Question {
   readonly since: number;
 }
 
-/** When a person last wrote to us since then, by the provider's list; it can not be asked for one person alone. @throws ApiError */
+/**
+ * When a person last wrote what opens the window (`openedAt`), by the provider's list; it can not be asked for one person
+ * alone. Milliseconds since 1970. @throws ApiError
+ */
 export async function findLastInbound(
   api: Pick<CloudApi, "list">,
   { person, phoneNumberId, since }: Question,
@@ -25,15 +27,10 @@ export async function findLastInbound(
       const read = readInbound(raw, { phoneNumberId });
       if (!read || !("message" in read)) continue;
       const { from, content, sentAt, passive } = read.message;
-      if (passive === undefined && opensWindow(content) && isSame(from, person)) return sentAt;
+      if (passive === undefined && opensWindow(content) && isSamePerson(from, person)) return sentAt;
     }
     after = page.after;
     if (after === undefined || page.isShort) return undefined;
   }
   return undefined;
-}
-
-function isSame(a: Identity, b: Identity): boolean {
-  if (a.bsuid !== undefined && a.bsuid === b.bsuid) return true;
-  return a.phone !== undefined && b.phone !== undefined && isSamePhone(a.phone, b.phone);
 }

@@ -791,8 +791,11 @@ describe("who may write", () => {
     expect(roles(toml)).toEqual({ "15551234567": "admin", "4915123456789": "admin", "US.ENT.5068": "admin" });
   });
 
-  test("one number in two roles is refused, in different spellings too", () => {
-    const found = problems("[security.roles]\nadmin = ['+1 555 123 4567']\nmember = ['0015551234567']\n");
+  test.each([
+    ["+1 555 123 4567", "0015551234567"],
+    ["+55 11 98765 4321", "+55 11 8765 4321"],
+  ])("one number in two roles is refused, in different spellings too: %s, %s", (one, other) => {
+    const found = problems(`[security.roles]\nadmin = ['${one}']\nmember = ['${other}']\n`);
 
     expect(found).toHaveLength(1);
     expect(found[0]).toMatch(/security\.roles.*admin.*member/);

@@ -329,6 +329,12 @@ describe("findSent()", () => {
       true,
     ],
     ["a user id", { to: null, to_user_id: "US.77" }, { to: { bsuid: "US.77" } }, true],
+    [
+      "a user id under another number",
+      { to: "15550100002", to_user_id: "US.77" },
+      { to: { phone: ANN, bsuid: "US.77" } },
+      true,
+    ],
     ["another text", { text: { body: "hello there" } }, {}, false],
     ["another person", { to: "15550100002" }, {}, false],
     ["another user id", { to: null, to_user_id: "US.78" }, { to: { bsuid: "US.77" } }, false],
