@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { maskNumbers } from "../src/mask.ts";
 import { DaemonLock } from "../src/store/lock.ts";
-import type { Received, Written } from "../src/store/records.ts";
+import type { InboxRow } from "../src/store/inbox-row.ts";
+import type { OutboxRow } from "../src/store/outbox-row.ts";
 import type { Store } from "../src/store/store.ts";
 import { iso } from "./records.ts";
 
@@ -30,7 +31,7 @@ const SETTLED: Readonly<Record<string, string>> = {
 };
 
 /** `show` writes the id of a message. */
-export function hopsOfReceived(row: Received, show: (wamid: string) => string): Hop[] {
+export function hopsOfReceived(row: InboxRow, show: (wamid: string) => string): Hop[] {
   const { hops } = row;
   return happened([
     { at: row.sent_at, hop: "sent", detail: "on WhatsApp's clock" },
@@ -61,7 +62,7 @@ function happened(hops: readonly Hop[]): Hop[] {
   return hops.filter(({ at }) => at !== undefined).toSorted((a, b) => (a.at ?? 0) - (b.at ?? 0));
 }
 
-export function whatItWaitsFor({ facts }: Store, folder: string, { hops }: Received): Hop[] {
+export function whatItWaitsFor({ facts }: Store, folder: string, { hops }: InboxRow): Hop[] {
   const waits = (detail: string): Hop[] => [{ at: undefined, hop: "waits", detail }];
   if (!DaemonLock.isHeld(folder)) return waits("wa-poller does not run; start it with: wa-poller");
   const state = facts.read("gateway", gateway);
@@ -70,7 +71,7 @@ export function whatItWaitsFor({ facts }: Store, folder: string, { hops }: Recei
   return waits(hops?.askedAt === undefined ? "for its turn, or its file" : "for the agent's answer");
 }
 
-export function hopsOfWritten(row: Written, store: Store): Hop[] {
+export function hopsOfWritten(row: OutboxRow, store: Store): Hop[] {
   const statuses = store.records.statusesOf(row);
   const reason = reasonOf(row);
   const isOver = row.state === "accepted" || row.state === "dead";
@@ -111,7 +112,7 @@ const WAITS: Readonly<Record<string, string>> = {
 };
 
 /** Most errors begin with their code. */
-function reasonOf({ code, error }: Written): string | undefined {
+function reasonOf({ code, error }: OutboxRow): string | undefined {
   if (error === null) return code ?? undefined;
   return maskNumbers(code === null || error.includes(code) ? error : `${code}: ${error}`);
 }

@@ -7,16 +7,16 @@ import { CommandError, exitCodeOfFailure } from "./exit-code.ts";
 import type { Io } from "./io.ts";
 
 /** Runs with a line to the configured provider; what it refuses ends with the exit code for that. */
-export async function withProvider(
+export async function withProvider<T>(
   io: Io,
   { config: file }: { readonly config?: string },
-  run: (connection: ApiConnection, config: Config) => Promise<void>,
-): Promise<void> {
+  run: (connection: ApiConnection, config: Config) => Promise<T>,
+): Promise<T> {
   const config = loadConfig({ env: io.env, file });
   const account = requireAccount(config);
   await using fetch = createFetch();
   try {
-    await run(new ApiConnection(account, { fetch, clock: systemClock }), config);
+    return await run(new ApiConnection(account, { fetch, clock: systemClock }), config);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     throw new CommandError(exitCodeOfFailure(error.failure), error.message, { hint: error.hint });

@@ -78,6 +78,7 @@ export async function startBridge(
   }
 
   const doubtful = await store.outbox.recover(CLAIMED_BY, clock.now());
+  await store.outbox.retryBlocked(clock.now());
   if (doubtful > 0) log.warn({ count: doubtful }, "sends of unknown outcome are looked up");
   await noteDaemon(base);
   const sweep = async () => {

@@ -1,3 +1,4 @@
+import type { MediaType } from "./content.ts";
 import type { OutgoingMedia } from "./pipeline/media.ts";
 
 /** A message of ours, as we mean it; `src/whatsapp/outgoing.ts` knows how WhatsApp wants it. */
@@ -71,6 +72,19 @@ export interface OutgoingTemplate {
   readonly body: readonly { readonly name?: string; readonly text: string }[];
   /** What fills in the address of a button. */
   readonly buttons: readonly { readonly index: number; readonly text: string }[];
+}
+
+export type OutgoingKind = "text" | MediaType | RichContent["type"];
+
+/** What a message of ours is, in one word. */
+export function kindOf({
+  media,
+  content,
+}: {
+  readonly media?: OutgoingMedia | undefined;
+  readonly content?: RichContent | undefined;
+}): OutgoingKind {
+  return content?.type ?? media?.as ?? "text";
 }
 
 /** One line of what it says, for whoever reads the conversation later. */

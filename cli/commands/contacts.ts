@@ -1,6 +1,7 @@
 import type { Config } from "../../src/config/config.ts";
+import { roleOf } from "../../src/pipeline/guard.ts";
 import { windowOf } from "../../src/pipeline/window.ts";
-import { canonicalPhone } from "../../src/phone.ts";
+import { toIdentity } from "../../src/store/identity.ts";
 import type { Person } from "../../src/store/records.ts";
 import { paint, print, type Io } from "../io.ts";
 import { iso, openStore, shown, type LookOptions } from "../records.ts";
@@ -25,7 +26,7 @@ export async function contacts(io: Io, options: LookOptions & { readonly limit: 
 }
 
 function describe(person: Person, security: Config["security"], options: LookOptions, now: number) {
-  const { id, phone, bsuid, name, username, last_inbound_at: last, window_from: openedAt } = person;
+  const { id, phone, bsuid, name, username, last_inbound_at: last, opened_at: openedAt } = person;
   const show = shown(options);
   const known = phone === null && bsuid === null;
   const window = windowOf(openedAt ?? undefined, now);
@@ -34,22 +35,11 @@ function describe(person: Person, security: Config["security"], options: LookOpt
     bsuid: bsuid === null ? undefined : show.contact(bsuid),
     name: name ?? undefined,
     username: username ?? undefined,
-    role: roleOf(person, security),
+    role: roleOf(toIdentity(person), security),
     windowOpen: window.kind === "open",
     windowLeftMs: window.kind === "open" ? window.until - now : 0,
     lastSeen: last === 0 ? undefined : iso(last),
   };
-}
-
-/** As the guard decides; undefined for who may not write. */
-function roleOf(
-  { phone, bsuid }: Person,
-  { roles, open, defaultRole }: Config["security"],
-): string | undefined {
-  const listed = [...roles].find(
-    ([key]) => key === bsuid || (phone !== null && canonicalPhone(key) === canonicalPhone(phone)),
-  );
-  return listed?.[1] ?? (open ? defaultRole : undefined);
 }
 
 function showSpan(ms: number): string {

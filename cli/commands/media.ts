@@ -4,18 +4,20 @@ import { resolve } from "node:path";
 import { systemClock } from "../../src/clock.ts";
 import { requireAccount } from "../../src/config/account.ts";
 import type { Config } from "../../src/config/config.ts";
-import { isCode } from "../../src/errors.ts";
-import type { MediaContent } from "../../src/content.ts";
+import { isMedia, type MediaContent } from "../../src/content.ts";
+import { describeError, isCode } from "../../src/errors.ts";
 import { silentLog } from "../../src/log.ts";
 import { createMediaFetcher } from "../../src/media/cloud.ts";
 import { MediaFolder } from "../../src/media/folder.ts";
-import { Store } from "../../src/store/store.ts";
+import { kindOf } from "../../src/outgoing.ts";
+import type { MediaFile } from "../../src/pipeline/media.ts";
+import type { Store } from "../../src/store/store.ts";
 import type { ApiConnection } from "../../src/whatsapp/connection.ts";
 import { lookUpMedia } from "../../src/whatsapp/media-lookup.ts";
 import { CommandError, EXIT } from "../exit-code.ts";
 import { print, type Io } from "../io.ts";
 import { withProvider } from "../provider.ts";
-import { endOf, unknownMessage, type LookOptions } from "../records.ts";
+import { endOf, openStore, unknownMessage, type LookOptions } from "../records.ts";
 
 interface Options extends LookOptions {
   /** Of a message or its end, or of the file at the provider. */
@@ -39,16 +41,13 @@ interface Found {
 
 /** The file of a message: the stored one, else by its id from the provider. */
 export async function get(io: Io, options: Options): Promise<void> {
-  await withProvider(io, options, async (connection, config) => {
-    using store = Store.open(config.state.dir);
-    const wanted = find(store, options.id);
-    const found =
-      "path" in wanted ? await ours(wanted.path) : await theirs(wanted, { config, connection }, io.signal);
-    const path = options.out === undefined ? found.path : await copy(found.path, resolve(options.out));
-    const json = { ...found, path };
-    const facts = [found.mimeType, `${found.bytes} bytes`].filter(Boolean).join(", ");
-    print(io, { json, text: `${path}  (${facts})` }, options.json);
-  });
+  using opened = openStore(io, options);
+  const wanted = find(opened.store, options.id);
+  const found = "path" in wanted ? await ours(wanted.path) : await theirs(io, options, wanted, opened.config);
+  const path = options.out === undefined ? found.path : await copy(found.path, resolve(options.out));
+  const json = { ...found, path };
+  const facts = [found.mimeType, `${found.bytes} bytes`].filter(Boolean).join(", ");
+  print(io, { json, text: `${path}  (${facts})` }, options.json);
 }
 
 function find({ records }: Store, id: string): Wanted | { readonly path: string } {
@@ -64,11 +63,11 @@ function find({ records }: Store, id: string): Wanted | { readonly path: string 
   const [question] = received;
   const [reply] = written;
   if (question) {
-    if (question.content?.media === undefined) throw noFile(question.kind);
+    if (!question.content || !isMedia(question.content)) throw noFile(question.kind);
     return { wamid: question.wamid, mediaId: question.content.media.id };
   }
   if (reply) {
-    if (reply.media === undefined) throw noFile("text");
+    if (reply.media === undefined) throw noFile(kindOf(reply));
     return { path: reply.media.path };
   }
   // Nothing stored names it, and the provider may know it.
@@ -91,16 +90,26 @@ async function ours(path: string): Promise<Found> {
   }
 }
 
-async function theirs(
-  { wamid, mediaId }: Wanted,
-  { config, connection }: { readonly config: Config; readonly connection: ApiConnection },
-  signal: AbortSignal,
-): Promise<Found> {
-  const { media, state } = config;
+async function theirs(io: Io, options: Options, wanted: Wanted, { media, state }: Config): Promise<Found> {
   const limits = { retentionMs: media.keepMs, quotaBytes: media.quotaBytes };
   const folder = new MediaFolder(state.dir, { limits, log: silentLog });
-  const stored = await folder.find(wamid);
+  const stored = await folder.find(wanted.wamid);
   if (stored) return { path: stored.path, mimeType: stored.mimeType, bytes: stored.bytes, from: "stored" };
+  const { path, mimeType, bytes } = await withProvider(io, options, (connection, config) =>
+    fetch(wanted, { connection, config, folder }, io.signal),
+  );
+  return { path, mimeType, bytes, from: "provider" };
+}
+
+async function fetch(
+  { wamid, mediaId }: Wanted,
+  {
+    connection,
+    config,
+    folder,
+  }: { readonly connection: ApiConnection; readonly config: Config; readonly folder: MediaFolder },
+  signal: AbortSignal,
+): Promise<MediaFile> {
   await using stack = new AsyncDisposableStack();
   const fetcher = createMediaFetcher(
     {
@@ -111,7 +120,7 @@ async function theirs(
       clock: systemClock,
       log: silentLog,
     },
-    media,
+    config.media,
     stack,
   );
   const content: MediaContent = {
@@ -123,8 +132,7 @@ async function theirs(
     throw new CommandError(EXIT.failed, `The file could not be had: ${fetched.reason}`, {
       hint: "Meta keeps files for 7 days; wa-cli preflight checks the key",
     });
-  const { path, mimeType, bytes } = fetched.file;
-  return { path, mimeType, bytes, from: "provider" };
+  return fetched.file;
 }
 
 async function copy(from: string, to: string): Promise<string> {
@@ -136,6 +144,8 @@ async function copy(from: string, to: string): Promise<string> {
       throw new CommandError(EXIT.usage, `There is a file ${to} already`, {
         hint: "give --out another name",
       });
-    throw new CommandError(EXIT.failed, `Cannot write ${to}`, { hint: "check that its folder is there" });
+    throw new CommandError(EXIT.failed, `Cannot write ${to}: ${describeError(error)}`, {
+      hint: "check that its folder is there, may be written to and has room",
+    });
   }
 }

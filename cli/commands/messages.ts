@@ -1,5 +1,6 @@
 import { parseDuration } from "../../src/config/duration.ts";
-import { isBsuid, parsePhone } from "../../src/phone.ts";
+import { parseIdentity, type Identity } from "../../src/message.ts";
+import { kindOf } from "../../src/outgoing.ts";
 import type { Message, SqliteRecords } from "../../src/store/records.ts";
 import { CommandError, EXIT } from "../exit-code.ts";
 import { paint, print, type Io } from "../io.ts";
@@ -64,7 +65,7 @@ function describe(message: Message, options: Options) {
     from: "us",
     id: wamid === null ? `#${id}` : show.wamid(wamid),
     name: undefined,
-    kind: media?.as ?? "text",
+    kind: kindOf(message.row),
     text: textDeleted ? null : text,
     textDeleted,
     state: state === "accepted" ? (status ?? state) : state,
@@ -80,16 +81,15 @@ function parseSince(value: string): number {
   });
 }
 
-function parsePerson(value: string) {
-  const phone = parsePhone(value);
-  if (phone !== undefined) return { phone };
-  if (isBsuid(value)) return { bsuid: value };
+function parsePerson(value: string): Identity {
+  const person = parseIdentity(value);
+  if (person) return person;
   throw new CommandError(EXIT.usage, `"${value}" is neither an international number nor a BSUID`, {
     hint: "write the number with its country code, such as +15551234567",
   });
 }
 
-function findContact(records: SqliteRecords, person: ReturnType<typeof parsePerson>): string {
+function findContact(records: SqliteRecords, person: Identity): string {
   const contact = records.contactOf(person);
   if (contact !== undefined) return contact;
   throw new CommandError(EXIT.failed, "This person is not known here", {

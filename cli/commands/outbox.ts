@@ -1,5 +1,6 @@
 import { loadConfig } from "../../src/config/config.ts";
 import { maskNumbers } from "../../src/mask.ts";
+import { mayHaveLeft } from "../../src/pipeline/outbox-state.ts";
 import { DaemonLock } from "../../src/store/lock.ts";
 import { Store } from "../../src/store/store.ts";
 import type { OutboxRow } from "../../src/store/outbox-row.ts";
@@ -41,7 +42,7 @@ export async function retry(
   const { dir } = loadConfig({ env: io.env, file: options.config }).state;
   using store = Store.open(dir);
   const row = find(store, options.id);
-  if (row.state === "dead" && row.code === "unknown" && options.force !== true)
+  if (mayHaveLeft(row) && options.force !== true)
     throw new CommandError(EXIT.unknown, `Message #${options.id} may have left already`, {
       hint: `if the person did not get it: wa-cli outbox retry ${options.id} --force`,
     });

@@ -11,6 +11,7 @@ import { canonicalPhone } from "../../src/phone.ts";
 import type { NewOutgoing } from "../../src/pipeline/outbox.ts";
 import type { Admitted, SendKey } from "../../src/pipeline/admission.ts";
 import { refuseCount } from "../../src/pipeline/conscience.ts";
+import { isWithdrawn } from "../../src/pipeline/outbox-state.ts";
 import { windowOf } from "../../src/pipeline/window.ts";
 import { DaemonLock } from "../../src/store/lock.ts";
 import type { OutboxRow } from "../../src/store/outbox-row.ts";
@@ -235,7 +236,7 @@ function whyNoStatus({ state, delivery }: Config): string | undefined {
 }
 
 function isTakenBack({ state, code }: OutboxRow): boolean {
-  return state === "dead" && (code === "withdrawn" || code === "credentials" || code === "account");
+  return isWithdrawn({ state, code });
 }
 
 function readKey(key: string): string {

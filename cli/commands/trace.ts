@@ -1,4 +1,6 @@
-import type { Received, Written } from "../../src/store/records.ts";
+import { kindOf } from "../../src/outgoing.ts";
+import type { InboxRow } from "../../src/store/inbox-row.ts";
+import type { OutboxRow } from "../../src/store/outbox-row.ts";
 import type { Store } from "../../src/store/store.ts";
 import { CommandError, EXIT } from "../exit-code.ts";
 import { hopsOfReceived, hopsOfWritten, whatItWaitsFor, type Hop } from "../hops.ts";
@@ -8,8 +10,8 @@ import { endOf, iso, openStore, shown, unknownMessage, type LookOptions } from "
 type Paint = ReturnType<typeof paint>;
 
 interface Traced {
-  readonly received: Received | undefined;
-  readonly written: readonly Written[];
+  readonly received: InboxRow | undefined;
+  readonly written: readonly OutboxRow[];
 }
 
 /** Every hop of one message, whichever side wrote it: its question, its answer, and what became of that. */
@@ -35,7 +37,7 @@ export async function trace(io: Io, options: LookOptions & { readonly id: string
   print(io, { json: { message: question, parts }, text: text.join("\n") }, options.json);
 }
 
-function describeReceived(row: Received, waits: readonly Hop[], options: LookOptions) {
+function describeReceived(row: InboxRow, waits: readonly Hop[], options: LookOptions) {
   const show = shown(options);
   return {
     id: show.wamid(row.wamid),
@@ -48,13 +50,13 @@ function describeReceived(row: Received, waits: readonly Hop[], options: LookOpt
   };
 }
 
-function describeWritten(row: Written, store: Store, options: LookOptions) {
+function describeWritten(row: OutboxRow, store: Store, options: LookOptions) {
   const show = shown(options);
   return {
     id: row.id,
     wamid: row.wamid === null ? undefined : show.wamid(row.wamid),
     to: show.contact(row.contact),
-    kind: row.media?.as ?? "text",
+    kind: kindOf(row),
     state: row.state,
     status: row.status ?? undefined,
     quotes: row.quotes === null ? undefined : show.wamid(row.quotes),
@@ -101,7 +103,7 @@ function find({ records }: Store, id: string): Traced {
   return withQuestion(records, records.writtenWith(first.id));
 }
 
-function withQuestion(records: Store["records"], written: readonly Written[]): Traced {
+function withQuestion(records: Store["records"], written: readonly OutboxRow[]): Traced {
   const seq = written[0]?.inbox_seq ?? undefined;
   const received = seq === undefined ? undefined : records.question(seq);
   return { received, written: received ? records.repliesTo(received.seq) : written };

@@ -2,9 +2,11 @@ import { hostname } from "node:os";
 import { systemClock } from "../../src/clock.ts";
 import { isCode } from "../../src/errors.ts";
 import { silentLog } from "../../src/log.ts";
+import { isAsFarAs } from "../../src/pipeline/delivery-state.ts";
 import { Deliverer } from "../../src/pipeline/deliver.ts";
 import { Lanes } from "../../src/pipeline/lanes.ts";
 import type { Sender } from "../../src/pipeline/outbox.ts";
+import { isBlocked } from "../../src/pipeline/outbox-state.ts";
 import type { OutboxRow } from "../../src/store/outbox-row.ts";
 import type { Store } from "../../src/store/store.ts";
 import type { Io } from "../io.ts";
@@ -20,7 +22,6 @@ export interface Delivery {
 
 const STEP_MS = 100;
 const BEHIND = "An earlier message to this person is still on its way";
-const RANK = { sent: 1, failed: 0, delivered: 2, read: 3, played: 4 } as const;
 
 /** Works on the person's rows until ours are settled or time is up; then takes back what has certainly not left. */
 export async function deliver(
@@ -61,8 +62,7 @@ export async function awaitStatus(
 }
 
 export function hasReached({ status }: OutboxRow, wait: Wait): boolean {
-  if (wait === "accepted") return true;
-  return status !== null && RANK[status] >= RANK[wait];
+  return wait === "accepted" || isAsFarAs(status, wait);
 }
 
 function read(store: Store, ids: readonly number[]): OutboxRow[] {
@@ -87,7 +87,7 @@ function isOver(rows: readonly OutboxRow[], { deadline, isRepeated }: Delivery):
   // The others wait behind the oldest.
   const oldest = rows.find(({ state }) => state === "queued" || state === "sending");
   if (!oldest) return true;
-  if (oldest.code === "credentials" || oldest.code === "account") return true;
+  if (isBlocked(oldest)) return true;
   return oldest.state === "queued" ? isLate || oldest.due_at >= deadline : isLate && isRepeated;
 }
 

@@ -5,6 +5,7 @@ import type { Admitted, SendKey } from "../pipeline/admission.ts";
 import type { Refusal } from "../pipeline/conscience.ts";
 import type { OutgoingMedia } from "../pipeline/media.ts";
 import type { NewOutgoing } from "../pipeline/outbox.ts";
+import { isBlocked, type OutboxState } from "../pipeline/outbox-state.ts";
 import type { WebAnswer } from "../source/listener.ts";
 import { failure, json } from "./access.ts";
 import type { Gate } from "./gate.ts";
@@ -14,7 +15,7 @@ import type { FileOrder, TextOrder } from "./request.ts";
 export interface Row {
   readonly id: number;
   readonly contact: string;
-  readonly state: "held" | "queued" | "sending" | "doubt" | "accepted" | "dead";
+  readonly state: OutboxState;
   readonly wamid: string | null;
   readonly code: string | null;
   readonly error: string | null;
@@ -171,10 +172,6 @@ function refused({ rule, message, hint }: Refusal): WebAnswer {
 function isOver(rows: readonly Row[]): boolean {
   const open = rows.find(({ state }) => state === "queued" || state === "sending" || state === "doubt");
   return open === undefined || open.state === "doubt" || isBlocked(open);
-}
-
-function isBlocked({ state, code }: Row): boolean {
-  return state === "queued" && (code === "credentials" || code === "account");
 }
 
 /**

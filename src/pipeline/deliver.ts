@@ -198,6 +198,11 @@ export class Deliverer {
     const sighting = await sender.findSent(claim, sinceMs, (wamid) => outbox.isKnown(wamid), this.#signal);
     const now = clock.now();
     const fields = { outboxId: claim.id, to: maskContact(contact), ageMs: now - sinceMs };
+    // It does not hold up what comes behind it; a status that comes after all still counts.
+    const giveUp = (reason: string) => {
+      log.error({ ...fields, reason }, "outcome still unknown, given up");
+      return outbox.dead(claim, { code: "unknown", error: `It may have left: ${reason}` }, now);
+    };
     if (sighting.kind === "found") {
       log.info({ ...fields, wamid: maskWamid(sighting.wamid) }, "send of unknown outcome was accepted");
       return outbox.accepted(claim, sighting, now);
@@ -207,22 +212,11 @@ export class Deliverer {
       const awaitedUntil = Math.max(sinceMs, this.#startedAt) + STATUS_MS;
       if (now < awaitedUntil)
         return outbox.doubtUntil(claim, awaitedUntil, "Outcome unknown, a status is awaited");
-      // It does not hold up what comes behind it; a status that comes after all still counts.
-      log.error(fields, "outcome still unknown, given up: no status came");
-      return outbox.dead(
-        claim,
-        { code: "unknown", error: "It may have left: no status of it came within 2 minutes" },
-        now,
-      );
+      return giveUp("no status of it came within 2 minutes");
     }
     if (sighting.kind === "unclear") {
       if (now - sinceMs < GIVE_UP_MS) return outbox.doubtUntil(claim, now + LOOK.maxMs / 4, sighting.error);
-      log.error(fields, "outcome still unknown after 24 hours, given up");
-      return outbox.dead(
-        claim,
-        { code: "unknown", error: `It may have left: unknown after 24 hours: ${sighting.error}` },
-        now,
-      );
+      return giveUp(`unknown after 24 hours: ${sighting.error}`);
     }
     if (now - sinceMs < this.#options.settleMs)
       return outbox.doubtUntil(
@@ -230,14 +224,7 @@ export class Deliverer {
         now + this.#nextLookMs(now - sinceMs),
         "Outcome unknown, being looked up",
       );
-    if (claim.doubts >= MAX_DOUBTS) {
-      log.error(fields, "outcome unknown too often, given up");
-      return outbox.dead(
-        claim,
-        { code: "unknown", error: `It may have left: its outcome was unknown ${MAX_DOUBTS} times` },
-        now,
-      );
-    }
+    if (claim.doubts >= MAX_DOUBTS) return giveUp(`its outcome was unknown ${MAX_DOUBTS} times`);
     log.info(fields, "send of unknown outcome did not leave, sending again");
     return outbox.retryAt(claim, now, { error: "Did not leave at the last try" });
   }

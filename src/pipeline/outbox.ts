@@ -1,6 +1,8 @@
 import type { Identity } from "../message.ts";
 import type { RichContent } from "../outgoing.ts";
+import type { DeliveryState } from "./delivery-state.ts";
 import type { OutgoingMedia } from "./media.ts";
+import type { Blocker, OutboxCode } from "./outbox-state.ts";
 
 /** A message that is to be sent. */
 export interface NewOutgoing {
@@ -15,15 +17,7 @@ export interface NewOutgoing {
 }
 
 /** A message on its way to one person. */
-export interface Outgoing {
-  readonly to: Identity;
-  /** With a file, its caption. */
-  readonly text: string;
-  readonly media?: OutgoingMedia | undefined;
-  /** What is neither text nor file; `text` describes it then. */
-  readonly content?: RichContent | undefined;
-  /** wamid of the message that it quotes. */
-  readonly quotes?: string | undefined;
+export interface Outgoing extends NewOutgoing {
   /** Comes back in status webhooks as `biz_opaque_callback_data`, and so tells what became of a send. */
   readonly trackingId: string;
 }
@@ -52,7 +46,7 @@ export type SendOutcome =
   /** Nothing can be sent until somebody mends the account or the key; the queue waits. */
   | {
       readonly kind: "blocked";
-      readonly code: "credentials" | "account";
+      readonly code: Blocker;
       readonly error: string;
       readonly hint: string;
     }
@@ -65,9 +59,6 @@ export type Sighting =
   | { readonly kind: "unclear"; readonly error: string }
   /** The provider has no such list: only a status can tell. */
   | { readonly kind: "unlisted" };
-
-/** How far a message got that WhatsApp took. */
-export type DeliveryState = "sent" | "delivered" | "read" | "played" | "failed";
 
 /** One status of WhatsApp's. They come out of order, more than once, and sometimes before the answer to the send. */
 export interface DeliveryStatus {
@@ -122,7 +113,8 @@ export interface Claim extends Outgoing {
 }
 
 export interface Reason {
-  readonly code?: string | null | undefined;
+  /** Ours, or the provider's. */
+  readonly code?: OutboxCode | (string & {}) | null | undefined;
   readonly error: string;
 }
 

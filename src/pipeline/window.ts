@@ -10,7 +10,7 @@ export type ReplyWindow =
   /** No message of theirs is known. */
   | { readonly kind: "unknown" };
 
-/** `openedAt` is when the person last wrote, on WhatsApp's clock. */
+/** `openedAt` is when the person last wrote what opens it, in milliseconds since 1970 on WhatsApp's clock. */
 export function windowOf(openedAt: number | undefined, now: number): ReplyWindow {
   if (openedAt === undefined) return { kind: "unknown" };
   const end = Math.min(openedAt, now) + WINDOW_MS;

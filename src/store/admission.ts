@@ -1,56 +1,8 @@
-import { randomUUID } from "node:crypto";
 import { z } from "zod";
 import type { Admission, Admitted, SendKey } from "../pipeline/admission.ts";
-import type { NewOutgoing } from "../pipeline/outbox.ts";
 import { contacts } from "./contacts.ts";
 import type { Database } from "./database.ts";
-
-interface Insertion {
-  readonly question?: { readonly seq: number; readonly contact: string };
-  readonly key?: SendKey | undefined;
-  /** Parts from here on wait until the person writes. */
-  readonly heldFrom?: number | undefined;
-  readonly now: number;
-}
-
-/** Inserts inside the caller's transaction; returns the ids. The texts are parts of one answer, in order. */
-export function insertOutgoing(
-  db: Database,
-  messages: readonly NewOutgoing[],
-  { question, key, heldFrom = Number.POSITIVE_INFINITY, now }: Insertion,
-): number[] {
-  const batch = randomUUID();
-  return messages.map(({ to, text, media, content, quotes }, part) => {
-    if (!question && to.phone === undefined && to.bsuid === undefined)
-      throw new TypeError("Cannot identify whom a message is for");
-    const inserted = db.get(
-      `INSERT INTO outbox (batch, part, inbox_seq, contact, phone, bsuid, text, media, content, quotes, tracking_id, state, idempotency_key,
-         request, due_at, created_at)
-       VALUES (:batch, :part, :inboxSeq, :contact, :phone, :bsuid, :text, :media, :content, :quotes, :tracking, :state, :key,
-         :request, :now, :now)
-       RETURNING id`,
-      {
-        batch,
-        part,
-        inboxSeq: question?.seq ?? null,
-        // An answer stays in the queue of its question, whatever was learnt of the person since.
-        contact: question?.contact ?? contacts.reach(db, to),
-        phone: to.phone ?? null,
-        bsuid: to.bsuid ?? null,
-        text,
-        media: media === undefined ? null : JSON.stringify(media),
-        content: content === undefined ? null : JSON.stringify(content),
-        quotes: quotes ?? null,
-        state: part < heldFrom ? "queued" : "held",
-        key: (part === 0 ? key?.name : undefined) ?? null,
-        request: (part === 0 ? key?.request : undefined) ?? null,
-        tracking: `wr-${batch}-${part}`,
-        now,
-      },
-    );
-    return Number(inserted?.["id"]);
-  });
-}
+import { insertOutgoing } from "./outbox-write.ts";
 
 /** Inside the caller's transaction, so that neither a key nor a cap can be passed by two at once. */
 export function admit(

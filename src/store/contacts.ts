@@ -1,8 +1,9 @@
 import { z } from "zod";
 import type { IdentityChange } from "../content.ts";
-import { contactId, type Identity } from "../message.ts";
+import { contactId, keysOf, type Identity } from "../message.ts";
 import { canonicalPhone } from "../phone.ts";
 import type { Database } from "./database.ts";
+import { toIdentity } from "./identity.ts";
 
 /** What one message tells of who wrote it. */
 export interface Seen {
@@ -12,6 +13,8 @@ export interface Seen {
   readonly username?: string | undefined;
   /** Milliseconds since 1970, when the message was sent. */
   readonly sentAt: number;
+  /** It opens the 24-hour window. */
+  readonly opens: boolean;
 }
 
 /** Later than every message: what is true now. */
@@ -49,13 +52,14 @@ export const contacts = {
   },
 
   /** Remembers who wrote, links number and user id when both are seen, and returns the contact's id. */
-  note(db: Database, { from, name, username, sentAt }: Seen): string {
+  note(db: Database, { from, name, username, sentAt, opens }: Seen): string {
     const id = whose(db, from, sentAt)?.id ?? freshId(db, from);
     insert(db, id, from, sentAt);
     db.run(
       `UPDATE contact SET name = coalesce(:name, name), username = coalesce(:username, username),
-         last_inbound_at = max(last_inbound_at, :sentAt) WHERE id = :id`,
-      { id, name: name ?? null, username: username ?? null, sentAt },
+         last_inbound_at = max(last_inbound_at, :sentAt),
+         opened_at = max(coalesce(opened_at, :openedAt), coalesce(:openedAt, opened_at)) WHERE id = :id`,
+      { id, name: name ?? null, username: username ?? null, sentAt, openedAt: opens ? sentAt : null },
     );
     // A user id that has a record of its own stays there: two records are never merged.
     if (from.bsuid !== undefined && !ownerOf(db, from.bsuid, ALWAYS)) {
@@ -85,7 +89,7 @@ export const contacts = {
    * before this news and made a record of its own; from now on it is the old record's. Doing it again changes nothing.
    */
   change(db: Database, { oldPhone, newPhone, oldBsuid, newBsuid }: IdentityChange, at: number): void {
-    const contact = whose(db, identityOf(oldPhone, oldBsuid), at - 1);
+    const contact = whose(db, toIdentity({ phone: oldPhone ?? null, bsuid: oldBsuid ?? null }), at - 1);
     if (!contact) return;
     const { id } = contact;
     const early = ownerOf(db, newBsuid, ALWAYS);
@@ -227,17 +231,4 @@ function freshId(db: Database, identity: Identity): string {
 function read(db: Database, id: string): Contact | undefined {
   const found = db.get("SELECT id, phone, bsuid FROM contact WHERE id = :id", { id });
   return found && row.parse(found);
-}
-
-/** The number first. */
-function keysOf({ phone, bsuid }: Identity): string[] {
-  return [phone === undefined ? undefined : canonicalPhone(phone), bsuid].filter((key) => key !== undefined);
-}
-
-function identityOf(phone: string | undefined, bsuid: string | undefined): Identity {
-  return { ...(phone !== undefined && { phone }), ...(bsuid !== undefined && { bsuid }) };
-}
-
-function toIdentity({ phone, bsuid }: Contact): Identity {
-  return identityOf(phone ?? undefined, bsuid ?? undefined);
 }

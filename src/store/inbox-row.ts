@@ -1,10 +1,14 @@
 import { z } from "zod";
 import type { Content } from "../content.ts";
 import type { Inbound } from "../message.ts";
+import type { Hops } from "../pipeline/hops.ts";
+import { toIdentity } from "./identity.ts";
+import { jsonColumn } from "./json-column.ts";
 
-export const countRow = z.object({ state: z.string(), n: z.int() });
+/** What has no column of its own. */
+type Extras = Pick<Inbound, "username" | "forwarded" | "referral">;
 
-/** A row of the inbox. */
+/** A message of a person's. */
 export const inboxRow = z.object({
   seq: z.int(),
   contact: z.string(),
@@ -15,49 +19,35 @@ export const inboxRow = z.object({
   name: z.string().nullable(),
   kind: z.string(),
   text: z.string(),
-  content: z.string().nullable(),
+  content: jsonColumn<Content>(),
   quotes: z.string().nullable(),
-  extras: z.string().nullable(),
+  extras: jsonColumn<Extras>(),
   sent_at: z.int(),
   received_at: z.int(),
+  polled_at: z.int().nullable(),
+  webhook_at: z.int().nullable(),
+  state: z.string(),
+  settled_at: z.int().nullable(),
+  hops: jsonColumn<Hops>(),
 });
 export type InboxRow = z.output<typeof inboxRow>;
-
-type Extras = Pick<Inbound, "username" | "forwarded" | "referral">;
 
 /** The message as it came. */
 export function readMessage(row: InboxRow): Inbound {
   return {
     wamid: row.wamid,
     phoneNumberId: row.phone_number_id,
-    from: {
-      ...(row.phone !== null && { phone: row.phone }),
-      ...(row.bsuid !== null && { bsuid: row.bsuid }),
-    },
+    from: toIdentity(row),
     ...(row.name !== null && { name: row.name }),
-    content: readContent(row),
+    // A text has no more than its text, and rows of an older version have the description alone.
+    content: row.content ?? { type: "text", text: row.text },
     ...(row.quotes !== null && { quotes: row.quotes }),
-    ...readExtras(row),
+    ...row.extras,
     sentAt: row.sent_at,
   };
 }
 
-/** What has no column of its own. */
 export function extrasOf({ username, forwarded, referral }: Inbound): string | null {
   if (username === undefined && forwarded === undefined && referral === undefined) return null;
   return JSON.stringify({ username, forwarded, referral });
-}
-
-/** Rows of an older version have the description alone. */
-function readContent({ kind, text, content }: InboxRow): Content {
-  if (kind === "text") return { type: "text", text };
-  if (content === null) return { type: "text", text };
-  // We wrote it ourselves, from the type.
-  const read: Content = JSON.parse(content);
-  return read;
-}
-
-function readExtras({ extras }: InboxRow): Extras {
-  const read: Extras = extras === null ? {} : JSON.parse(extras);
-  return read;
 }

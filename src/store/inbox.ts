@@ -6,13 +6,12 @@ import type { Inbox, Malformed, SourceName, Stored } from "../pipeline/receive.t
 import type { Coverage } from "../pipeline/gap-detector.ts";
 import type { Settlement, Settled } from "../pipeline/answer.ts";
 import type { Hops } from "../pipeline/hops.ts";
-import { opensWindow } from "../pipeline/window.ts";
+import { opensWindow, windowOf } from "../pipeline/window.ts";
 import type { Question } from "../pipeline/turn.ts";
 import { contacts } from "./contacts.ts";
 import type { Database } from "./database.ts";
-import { countRow, extrasOf, inboxRow, readMessage, type InboxRow } from "./inbox-row.ts";
-import { insertOutgoing } from "./admission.ts";
-import { release } from "./people.ts";
+import { extrasOf, inboxRow, readMessage, type InboxRow } from "./inbox-row.ts";
+import { insertOutgoing, releaseHeld } from "./outbox-write.ts";
 
 const QUARANTINE_MAX_CHARS = 65_536;
 /** Reactions and edits that go along with a turn; of more than these, the newest. */
@@ -122,10 +121,8 @@ export class SqliteInbox implements Inbox, Settlement {
 
   /** Rows by state, for `wa-cli status`. */
   counts(): Record<string, number> {
-    const rows = this.#db
-      .all("SELECT state, count(*) AS n FROM inbox GROUP BY state")
-      .map((row) => countRow.parse(row));
-    return Object.fromEntries(rows.map(({ state, n }) => [state, n]));
+    const rows = this.#db.all("SELECT state, count(*) AS n FROM inbox GROUP BY state");
+    return Object.fromEntries(rows.map((found) => [String(found["state"]), Number(found["n"])]));
   }
 
   /** When the oldest unanswered message was received. */
@@ -226,12 +223,13 @@ export class SqliteInbox implements Inbox, Settlement {
       return [];
     }
     const state = message.passive ?? (this.#startsTurn(content) ? "pending" : "context");
+    const opens = message.passive === undefined && opensWindow(content);
     // WhatsApp's own word on an account names nobody who wrote, and old or foreign conversations tell nothing new.
     const contact =
       message.passive === undefined
-        ? contacts.note(this.#db, message)
+        ? contacts.note(this.#db, { ...message, opens })
         : contacts.idOf(this.#db, from, sentAt);
-    if (message.passive === undefined && opensWindow(content)) release(this.#db, contact, { sentAt, now });
+    if (opens && windowOf(sentAt, now).kind === "open") releaseHeld(this.#db, contact, now);
     const inserted = this.#db.get(
       `INSERT INTO inbox (phone_number_id, wamid, contact, phone, bsuid, name, kind, text, content, quotes, extras,
          sent_at, received_at, polled_at, webhook_at, state, settled_at)

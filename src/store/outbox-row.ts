@@ -1,8 +1,13 @@
 import { z } from "zod";
 import type { RichContent } from "../outgoing.ts";
+import { DELIVERY_STATES } from "../pipeline/delivery-state.ts";
 import type { OutgoingMedia } from "../pipeline/media.ts";
 import type { Claim } from "../pipeline/outbox.ts";
+import { OUTBOX_STATES } from "../pipeline/outbox-state.ts";
+import { toIdentity } from "./identity.ts";
+import { jsonColumn } from "./json-column.ts";
 
+/** A message of ours. */
 export const outboxRow = z.object({
   id: z.int(),
   batch: z.string(),
@@ -13,7 +18,7 @@ export const outboxRow = z.object({
   bsuid: z.string().nullable(),
   text: z.string(),
   tracking_id: z.string(),
-  state: z.enum(["held", "queued", "sending", "doubt", "accepted", "dead"]),
+  state: z.enum(OUTBOX_STATES),
   attempts: z.int(),
   doubts: z.int(),
   due_at: z.int(),
@@ -24,13 +29,13 @@ export const outboxRow = z.object({
   wamid: z.string().nullable(),
   code: z.string().nullable(),
   error: z.string().nullable(),
-  status: z.enum(["sent", "delivered", "read", "played", "failed"]).nullable(),
+  status: z.enum(DELIVERY_STATES).nullable(),
   status_at: z.int().nullable(),
   created_at: z.int(),
   settled_at: z.int().nullable(),
   quotes: z.string().nullable(),
-  media: z.string().nullable(),
-  content: z.string().nullable(),
+  media: jsonColumn<OutgoingMedia>(),
+  content: jsonColumn<RichContent>(),
   released_at: z.int().nullable(),
 });
 export type OutboxRow = z.output<typeof outboxRow>;
@@ -42,13 +47,10 @@ export function toClaim(head: OutboxRow, by: string, claimedAt: number): Claim {
     contact: head.contact,
     by,
     claimedAt,
-    to: {
-      ...(head.phone !== null && { phone: head.phone }),
-      ...(head.bsuid !== null && { bsuid: head.bsuid }),
-    },
+    to: toIdentity(head),
     text: head.text,
-    media: readMedia(head.media),
-    content: readContent(head.content),
+    media: head.media,
+    content: head.content,
     quotes: head.quotes ?? undefined,
     trackingId: head.tracking_id,
     attempts: head.attempts,
@@ -57,17 +59,4 @@ export function toClaim(head: OutboxRow, by: string, claimedAt: number): Claim {
     createdAt: head.released_at ?? head.created_at,
     doubtfulSince: head.doubtful_since ?? undefined,
   };
-}
-
-/** We wrote it ourselves, from the type. */
-function readMedia(text: string | null): OutgoingMedia | undefined {
-  if (text === null) return undefined;
-  const media: OutgoingMedia = JSON.parse(text);
-  return media;
-}
-
-function readContent(text: string | null): RichContent | undefined {
-  if (text === null) return undefined;
-  const content: RichContent = JSON.parse(text);
-  return content;
 }

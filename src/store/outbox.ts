@@ -5,18 +5,10 @@ import { admit, findKey } from "./admission.ts";
 import { contacts } from "./contacts.ts";
 import type { Database, Parameters } from "./database.ts";
 import { outboxRow, toClaim, type OutboxRow } from "./outbox-row.ts";
+import { endAnswer } from "./outbox-write.ts";
 
 /** A claim of a `wa-cli` that never came back counts as of unknown outcome after this long. */
 const CLAIM_MS = 90_000;
-
-/** Gives up the parts of an answer behind one that was not sent: without their head they would mislead. */
-export function endAnswer(db: Database, id: number, { code = null, error }: Reason, now: number): void {
-  db.run(
-    `UPDATE outbox SET state = 'dead', code = :code, error = :error, settled_at = :now
-     WHERE batch = (SELECT batch FROM outbox WHERE id = :id) AND id > :id AND state IN ('queued', 'held')`,
-    { id, code, error, now },
-  );
-}
 
 /** Messages on their way out. Several processes may work on it: a row is sent by whoever claims it. */
 export class SqliteOutbox implements Outbox {
@@ -125,21 +117,26 @@ export class SqliteOutbox implements Outbox {
     });
   }
 
-  /** At the start of a daemon: what the last one was sending when it died has an unknown outcome. */
+  /** Whoever claimed rows so is gone: what it was sending has an unknown outcome. Resolves with their number. */
   async recover(by: string, now: number): Promise<number> {
-    return this.#db.write(() => {
-      // A new start may have a new key: what waited for one is tried at once.
+    return this.#db.write(() =>
       this.#db.run(
-        "UPDATE outbox SET due_at = :now WHERE state = 'queued' AND code IN ('credentials', 'account')",
-        { now },
-      );
-      return this.#db.run(
         `UPDATE outbox SET state = 'doubt', due_at = :now, doubts = doubts + (doubtful_since IS NULL),
            doubtful_since = coalesce(doubtful_since, claimed_at), error = 'The program stopped while sending'
          WHERE state = 'sending' AND claimed_by = :by`,
         { by, now },
-      );
-    });
+      ),
+    );
+  }
+
+  /** At the start of a daemon, which may have a new key: what waits for one is tried at once. */
+  async retryBlocked(now: number): Promise<void> {
+    await this.#db.write(() =>
+      this.#db.run(
+        "UPDATE outbox SET due_at = :now WHERE state = 'queued' AND code IN ('credentials', 'account')",
+        { now },
+      ),
+    );
   }
 
   async isKnown(wamid: string): Promise<boolean> {

@@ -1,67 +1,8 @@
 import { z } from "zod";
-import type { Identity } from "../message.ts";
-import { canonicalPhone } from "../phone.ts";
+import { keysOf, type Identity } from "../message.ts";
 import type { Database, Parameters } from "./database.ts";
-
-const hops = z.object({
-  judgedAt: z.number().optional(),
-  role: z.string().optional(),
-  fileAt: z.number().optional(),
-  file: z.string().optional(),
-  askedAt: z.number().optional(),
-  run: z.string().optional(),
-  answeredAt: z.number().optional(),
-  error: z.string().optional(),
-});
-
-const json = <T extends z.ZodType>(shape: T) =>
-  z
-    .string()
-    .nullable()
-    .transform((text) => (text === null ? undefined : shape.safeParse(JSON.parse(text)).data));
-
-const received = z.object({
-  seq: z.int(),
-  wamid: z.string(),
-  contact: z.string(),
-  name: z.string().nullable(),
-  kind: z.string(),
-  text: z.string(),
-  content: json(z.looseObject({ media: z.looseObject({ id: z.string().optional() }).optional() })),
-  quotes: z.string().nullable(),
-  sent_at: z.int(),
-  received_at: z.int(),
-  polled_at: z.int().nullable(),
-  webhook_at: z.int().nullable(),
-  state: z.string(),
-  settled_at: z.int().nullable(),
-  hops: json(hops),
-});
-/** A message of a person's. */
-export type Received = z.output<typeof received>;
-
-const written = z.object({
-  id: z.int(),
-  part: z.int(),
-  inbox_seq: z.int().nullable(),
-  contact: z.string(),
-  text: z.string(),
-  media: json(z.looseObject({ as: z.string(), path: z.string(), filename: z.string().optional() })),
-  quotes: z.string().nullable(),
-  state: z.string(),
-  attempts: z.int(),
-  claimed_at: z.int().nullable(),
-  due_at: z.int(),
-  wamid: z.string().nullable(),
-  code: z.string().nullable(),
-  error: z.string().nullable(),
-  status: z.string().nullable(),
-  status_at: z.int().nullable(),
-  created_at: z.int(),
-  settled_at: z.int().nullable(),
-});
-/** A message of ours. */
-export type Written = z.output<typeof written>;
+import { inboxRow, type InboxRow } from "./inbox-row.ts";
+import { outboxRow, type OutboxRow } from "./outbox-row.ts";
 
 const person = z.object({
   id: z.string(),
@@ -70,7 +11,7 @@ const person = z.object({
   name: z.string().nullable(),
   username: z.string().nullable(),
   last_inbound_at: z.int(),
-  window_from: z.int().nullable(),
+  opened_at: z.int().nullable(),
 });
 /** Somebody we write with. */
 export type Person = z.output<typeof person>;
@@ -79,8 +20,8 @@ const status = z.object({ status: z.string(), at: z.int() });
 
 /** One message of a conversation, by either side. */
 export type Message =
-  | { readonly from: "person"; readonly at: number; readonly row: Received }
-  | { readonly from: "us"; readonly at: number; readonly row: Written };
+  | { readonly from: "person"; readonly at: number; readonly row: InboxRow }
+  | { readonly from: "us"; readonly at: number; readonly row: OutboxRow };
 
 export interface MessageQuery {
   readonly contact?: string | undefined;
@@ -102,35 +43,35 @@ export class SqliteRecords {
   }
 
   /** Messages of people whose id ends so: logs show the end alone. */
-  receivedBy(end: string): readonly Received[] {
+  receivedBy(end: string): readonly InboxRow[] {
     return this.#received("substr(wamid, -length(:end)) = :end ORDER BY seq LIMIT 20", { end });
   }
 
   /** The one with this file. */
-  receivedWithMedia(id: string): Received | undefined {
+  receivedWithMedia(id: string): InboxRow | undefined {
     return this.#received("content ->> '$.media.id' = :id ORDER BY seq DESC LIMIT 1", { id })[0];
   }
 
-  question(seq: number): Received | undefined {
+  question(seq: number): InboxRow | undefined {
     return this.#received("seq = :seq", { seq })[0];
   }
 
   /** Messages of ours whose id ends so. */
-  writtenBy(end: string): readonly Written[] {
+  writtenBy(end: string): readonly OutboxRow[] {
     return this.#written("substr(wamid, -length(:end)) = :end ORDER BY id LIMIT 20", { end });
   }
 
   /** The row of the outbox, with the other parts of the same answer. */
-  writtenWith(id: number): readonly Written[] {
+  writtenWith(id: number): readonly OutboxRow[] {
     return this.#written("batch = (SELECT batch FROM outbox WHERE id = :id) ORDER BY id", { id });
   }
 
-  repliesTo(seq: number): readonly Written[] {
+  repliesTo(seq: number): readonly OutboxRow[] {
     return this.#written("inbox_seq = :seq ORDER BY id", { seq });
   }
 
   /** What WhatsApp told of the message, oldest first. */
-  statusesOf({ id, wamid }: Written): readonly z.output<typeof status>[] {
+  statusesOf({ id, wamid }: OutboxRow): readonly z.output<typeof status>[] {
     return this.#db
       .all(
         `SELECT status, at FROM status WHERE outbox = :id AND wamid = :wamid
@@ -154,7 +95,7 @@ export class SqliteRecords {
   people(limit: number): readonly Person[] {
     return this.#db
       .all(
-        `SELECT id, phone, bsuid, name, username, last_inbound_at, window_from
+        `SELECT id, phone, bsuid, name, username, last_inbound_at, opened_at
          FROM contact ORDER BY last_inbound_at DESC, id LIMIT :limit`,
         { limit },
       )
@@ -162,8 +103,8 @@ export class SqliteRecords {
   }
 
   /** Whose a number or a user id is now. */
-  contactOf({ phone, bsuid }: Identity): string | undefined {
-    const key = phone === undefined ? bsuid : canonicalPhone(phone);
+  contactOf(identity: Identity): string | undefined {
+    const [key] = keysOf(identity);
     if (key === undefined) return undefined;
     const found = this.#db.get("SELECT contact FROM alias WHERE id = :key AND until IS NULL", { key });
     return found && String(found["contact"]);
@@ -193,12 +134,12 @@ export class SqliteRecords {
     }
   }
 
-  #received(where: string, parameters: Parameters): readonly Received[] {
-    return this.#db.all(`SELECT * FROM inbox WHERE ${where}`, parameters).map((row) => received.parse(row));
+  #received(where: string, parameters: Parameters): readonly InboxRow[] {
+    return this.#db.all(`SELECT * FROM inbox WHERE ${where}`, parameters).map((row) => inboxRow.parse(row));
   }
 
-  #written(where: string, parameters: Parameters): readonly Written[] {
-    return this.#db.all(`SELECT * FROM outbox WHERE ${where}`, parameters).map((row) => written.parse(row));
+  #written(where: string, parameters: Parameters): readonly OutboxRow[] {
+    return this.#db.all(`SELECT * FROM outbox WHERE ${where}`, parameters).map((row) => outboxRow.parse(row));
   }
 }
 

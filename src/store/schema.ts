@@ -163,4 +163,5 @@ export const MIGRATIONS: readonly string[] = [
   UPDATE contact SET window_from = (SELECT max(sent_at) FROM inbox WHERE inbox.contact = contact.id
     AND kind NOT IN ('reaction', 'edit', 'revoke', 'system') AND state NOT IN ('history', 'group', 'system'));
   `,
+  "ALTER TABLE contact RENAME COLUMN window_from TO opened_at",
 ];

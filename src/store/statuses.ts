@@ -1,17 +1,9 @@
-import { z } from "zod";
-import type { DeliveryState, DeliveryStatus, Statuses, StatusNews } from "../pipeline/outbox.ts";
+import { isProgress } from "../pipeline/delivery-state.ts";
+import type { DeliveryStatus, Statuses, StatusNews } from "../pipeline/outbox.ts";
+import { mayHaveLeft } from "../pipeline/outbox-state.ts";
 import type { Database } from "./database.ts";
-import { endAnswer } from "./outbox.ts";
-
-const statusRow = z.object({
-  id: z.int(),
-  contact: z.string(),
-  state: z.string(),
-  code: z.string().nullable(),
-  wamid: z.string().nullable(),
-  status: z.enum(["sent", "delivered", "read", "played", "failed"]).nullable(),
-  doubtful_since: z.int().nullable(),
-});
+import { outboxRow, type OutboxRow } from "./outbox-row.ts";
+import { endAnswer } from "./outbox-write.ts";
 
 /** What WhatsApp tells of messages that left, tied to their rows in the outbox. */
 export class SqliteStatuses implements Statuses {
@@ -33,19 +25,9 @@ export class SqliteStatuses implements Statuses {
   #note(found: DeliveryStatus, now: number): StatusNews | undefined {
     const { wamid, status, trackingId = null, failure, at = now } = found;
     const known =
-      this.#db.get(
-        "SELECT id, contact, state, code, wamid, status, doubtful_since FROM outbox WHERE wamid = :wamid",
-        {
-          wamid,
-        },
-      ) ??
-      (trackingId &&
-        this.#db.get(
-          "SELECT id, contact, state, code, wamid, status, doubtful_since FROM outbox WHERE tracking_id = :trackingId",
-          { trackingId },
-        ));
+      this.#find("wamid = :id", wamid) ?? (trackingId && this.#find("tracking_id = :id", trackingId));
     if (!known) return undefined;
-    const { id, contact, ...before } = statusRow.parse(known);
+    const { id, contact, ...before } = known;
     const news = { id, contact, wamid };
     const isHeardOf = this.#db.get("SELECT 1 FROM status WHERE outbox = :id AND wamid = :wamid", {
       id,
@@ -75,13 +57,18 @@ export class SqliteStatuses implements Statuses {
         now,
       },
     );
-    if (!hasFailed && before.state === "dead" && before.code === "unknown") this.#goOn(id, now);
+    if (!hasFailed && mayHaveLeft(before)) this.#goOn(id, now);
     if (hasFailed) {
       const reason = `An earlier part was not delivered: ${failure?.error ?? "no reason given"}`;
       endAnswer(this.#db, id, { code: failure?.code, error: reason }, now);
       return { ...news, kind: "failed", error: failure?.error };
     }
     return isFirst && before.doubtful_since !== null ? { ...news, kind: "settled" } : undefined;
+  }
+
+  #find(where: string, id: string): OutboxRow | undefined {
+    const found = this.#db.get(`SELECT * FROM outbox WHERE ${where}`, { id });
+    return found && outboxRow.parse(found);
   }
 
   /** It left after all: the parts behind it, which were given up with it, may follow. */
@@ -93,19 +80,4 @@ export class SqliteStatuses implements Statuses {
       { id, now },
     );
   }
-}
-
-const RANK: Readonly<Record<DeliveryState, number>> = {
-  sent: 1,
-  failed: 2,
-  delivered: 2,
-  read: 3,
-  played: 4,
-};
-
-/** Statuses come out of order and more than once; what was delivered did not fail, and what failed may still arrive. */
-function isProgress(before: DeliveryState | null, after: DeliveryState): boolean {
-  if (before === null) return true;
-  if (before === "failed") return RANK[after] >= RANK.delivered && after !== "failed";
-  return RANK[after] > RANK[before];
 }

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { parseRetryAfter } from "../retry-after.ts";
 import type { SendOutcome } from "../pipeline/outbox.ts";
+import type { Blocker } from "../pipeline/outbox-state.ts";
 
 /** What an answer other than success means for the request. */
 export type Failure = Exclude<SendOutcome, { kind: "accepted" }>;
@@ -12,7 +13,7 @@ interface Rule {
   readonly afterMs?: number;
   readonly maxTries?: number;
   readonly hint?: string;
-  readonly what?: "credentials" | "account";
+  readonly what?: Blocker;
 }
 
 const LATER: Rule = { kind: "later", scope: "all" };
@@ -20,7 +21,7 @@ const REFUSED: Rule = { kind: "refused" };
 const UNKNOWN: Rule = { kind: "unknown" };
 
 /** The key or the account needs somebody's hand. */
-const blocked = (hint: string, what: "credentials" | "account" = "account"): Rule => ({
+const blocked = (hint: string, what: Blocker = "account"): Rule => ({
   kind: "blocked",
   hint,
   what,

@@ -1,26 +1,16 @@
 import type { Identity } from "../message.ts";
-import type { OutgoingCard, OutgoingTemplate, RichContent } from "../outgoing.ts";
+import { kindOf, type OutgoingCard, type OutgoingTemplate, type RichContent } from "../outgoing.ts";
 import type { Outgoing } from "../pipeline/outbox.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 type Body = Json | readonly Json[];
 
 /** WhatsApp's word for what is sent. */
-export function outgoingType({ media, content }: Pick<Outgoing, "media" | "content">): string {
-  if (content) return RICH_TYPES[content.type];
-  if (!media) return "text";
-  return media.as === "voice" ? "audio" : media.as;
+export function outgoingType(message: Pick<Outgoing, "media" | "content">): string {
+  const kind = kindOf(message);
+  if (kind === "voice") return "audio";
+  return kind === "buttons" || kind === "list" || kind === "link" ? "interactive" : kind;
 }
-
-const RICH_TYPES: Readonly<Record<RichContent["type"], string>> = {
-  location: "location",
-  contacts: "contacts",
-  reaction: "reaction",
-  buttons: "interactive",
-  list: "interactive",
-  link: "interactive",
-  template: "template",
-};
 
 /**
  * The body of `POST /{phone_number_id}/messages`.

@@ -1,9 +1,8 @@
 import { z } from "zod";
+import { DELIVERY_STATES } from "../pipeline/delivery-state.ts";
 import type { DeliveryStatus } from "../pipeline/outbox.ts";
 import { describeCode } from "./failure.ts";
 import { readTimestamp, text } from "./inbound.ts";
-
-const STATUSES = ["sent", "delivered", "read", "played", "failed"] as const;
 
 const fault = z.looseObject({
   code: z.union([z.number(), z.string()]).nullish().catch(undefined),
@@ -14,7 +13,7 @@ const fault = z.looseObject({
 
 const statusRow = z.looseObject({
   id: text,
-  status: z.enum(STATUSES),
+  status: z.enum(DELIVERY_STATES),
   timestamp: z.union([z.string(), z.number()]).nullish().catch(undefined),
   biz_opaque_callback_data: text,
   errors: z.array(fault.catch({})).nullish().catch(undefined),

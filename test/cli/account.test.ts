@@ -141,6 +141,26 @@ describe("wa-cli media get", () => {
     expect(set.world.kapso.requests.filter(({ kind }) => kind === "download")).toHaveLength(1);
   });
 
+  test("what lies on this disk needs no account", async () => {
+    await using set = await withFile();
+    await set.world.run(["media", "get", WAMID]);
+
+    const ran = await set.world.run(["media", "get", WAMID, "--json"], { env: { KAPSO_API_KEY: "" } });
+
+    expect(ran).toMatchObject({ code: 0 });
+    expect(read(ran)).toMatchObject({ from: "stored", bytes: set.bytes.length });
+  });
+
+  test("a copy that can not be written says why", async () => {
+    await using set = await withFile();
+    const out = join(set.world.home, "x".repeat(300));
+
+    const ran = await set.world.run(["media", "get", WAMID, "--out", out]);
+
+    expect(ran.code).toBe(1);
+    expect(ran.err).toContain("ENAMETOOLONG");
+  });
+
   test("by the id of a file that no stored message names", async () => {
     await using world = await World.start();
     const id = world.kapso.media.add({ bytes: Buffer.from("%PDF-1.4 x"), mimeType: "application/pdf" });

@@ -1,5 +1,8 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { inbound } from "../inbound.ts";
+import { enqueue } from "../store/enqueue.ts";
 import { ANSWER, BSUID, PHONE, QUESTION, seed } from "./seed.ts";
 import { read, World } from "./world.ts";
 
@@ -90,6 +93,59 @@ describe("wa-cli trace", () => {
   });
 });
 
+describe("a message of ours that is no text", () => {
+  const to = { phone: PHONE };
+  const picture = { as: "image", path: "/nowhere.png", mimeType: "image/png" } as const;
+
+  test.each([
+    [{ to, text: "x" }, "text"],
+    [{ to, text: "", media: picture }, "image"],
+    [{ to, text: "[location: 1,2]", content: { type: "location", latitude: 1, longitude: 2 } }, "location"],
+    [
+      { to, text: "[reacted with 👍]", content: { type: "reaction", target: "wamid.X", emoji: "👍" } },
+      "reaction",
+    ],
+    [
+      {
+        to,
+        text: "y\n[link: a, https://example.com]",
+        content: { type: "link", text: "y", title: "a", url: "https://example.com" },
+      },
+      "link",
+    ],
+    [
+      {
+        to,
+        text: "[template: hello]",
+        content: { type: "template", name: "hello", language: "en_US", body: [], buttons: [] },
+      },
+      "template",
+    ],
+  ] as const)("%j is told as what it is", async (message, kind) => {
+    await using set = await seeded();
+    const [id] = await enqueue(set.store.outbox, [message], Date.now());
+
+    const traced = await set.world.run(["trace", `#${id}`, "--json"]);
+    const listed = await set.world.run(["messages", "--limit", "1", "--json"]);
+
+    expect(read(traced)).toMatchObject({ parts: [{ kind }] });
+    expect(JSON.parse(listed.out)).toMatchObject([{ id: `#${id}`, kind }]);
+  });
+
+  test("has no file, and media get says what it is", async () => {
+    await using set = await seeded();
+    const content = { type: "location", latitude: 1, longitude: 2 } as const;
+    await enqueue(set.store.outbox, [{ to, text: "[location: 1,2]", content }], Date.now());
+    const claim = await set.store.outbox.claim(PHONE, "daemon", Date.now());
+    if (claim) await set.store.outbox.accepted(claim, { wamid: "wamid.LOCATION01" }, Date.now());
+
+    const ran = await set.world.run(["media", "get", "wamid.LOCATION01"]);
+
+    expect(ran.code).toBe(1);
+    expect(ran.err).toContain('of the kind "location"');
+  });
+});
+
 describe("wa-cli messages", () => {
   const texts = (out: string) => (JSON.parse(out) as { text: string }[]).map(({ text }) => text);
 
@@ -165,6 +221,16 @@ describe("wa-cli contacts", () => {
       { phone: "+155…6543", windowOpen: false },
     ]);
     expect(ran.out).not.toContain(PHONE);
+  });
+
+  test("shows the role that the guard gives: the number's before the user id's", async () => {
+    await using set = await seeded();
+    const file = join(set.world.home, "roles.toml");
+    writeFileSync(file, `[security.roles]\nadmin = ["${BSUID}"]\nmember = ["+${PHONE}"]\n`);
+
+    const ran = await set.world.run(["contacts", "--config", file, "--json"]);
+
+    expect(JSON.parse(ran.out)).toMatchObject([{ role: "member" }, {}, {}]);
   });
 
   test("an edit opens no window here either: send would refuse", async () => {

@@ -47,6 +47,22 @@ test("a state file of before knows when people last wrote: reactions and history
   expect(store.people.find({ phone: "15559999999" }, NOW)).toBeUndefined();
 });
 
+test("a reaction neither opens the window nor closes it, and an older message moves nothing", async () => {
+  using folder = scratch();
+  using store = Store.open(folder.path);
+  const opened = () => store.people.find({ phone: ANN }, NOW)?.openedAt;
+  const content = { type: "reaction", target: "wamid.x", emoji: "👍" } as const;
+  const reacted = (wamid: string, sentAt: number) => inbound({ wamid, content, sentAt });
+
+  await store.inbox.accept([reacted("wamid.1", NOW - HOUR)], "poll", NOW);
+  expect(opened()).toBeUndefined();
+  await store.inbox.accept([inbound({ wamid: "wamid.2", sentAt: NOW })], "poll", NOW);
+  await store.inbox.accept([reacted("wamid.3", NOW + HOUR)], "poll", NOW + HOUR);
+  await store.inbox.accept([inbound({ wamid: "wamid.4", sentAt: NOW - HOUR })], "poll", NOW + HOUR);
+
+  expect(opened()).toBe(NOW);
+});
+
 test("admit() takes a key once, and knows whether it is the same message", async () => {
   using folder = scratch();
   using store = Store.open(folder.path);
@@ -119,5 +135,5 @@ test("sweep() blanks what was said in a message of any kind", async () => {
 
   await store.sweep(NOW + HOUR, 0);
 
-  expect(store.outbox.get(1)).toMatchObject({ text: "", content: null, wamid: "wamid.1" });
+  expect(store.outbox.get(1)).toMatchObject({ text: "", content: undefined, wamid: "wamid.1" });
 });

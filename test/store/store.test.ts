@@ -788,7 +788,19 @@ describe("outbox", () => {
     expect(await outbox.claim(ANN, "daemon", NOW + 1)).toMatchObject({ text: "mine", doubtfulSince: NOW });
   });
 
-  test("recover() lets what waited for a valid key be tried at once", async () => {
+  test("recover() leaves what waits for a valid key alone", async () => {
+    using world = openStore();
+    const { outbox } = world.store;
+    await enqueue(outbox, [{ to, text: "waits" }], NOW);
+    const claim = await outbox.claim(ANN, "daemon", NOW);
+    await outbox.retryAt(held(claim), NOW + 600_000, { code: "credentials", error: "refused" });
+
+    expect(await outbox.recover("cli:host:1", NOW + 1)).toBe(0);
+
+    expect(await outbox.dueContacts(NOW + 1)).toEqual([]);
+  });
+
+  test("retryBlocked() lets what waited for a valid key be tried at once", async () => {
     using world = openStore();
     const { outbox } = world.store;
     for (const code of ["credentials", "131056"]) {
@@ -797,7 +809,7 @@ describe("outbox", () => {
       await outbox.retryAt(held(claim), NOW + 600_000, { code, error: "refused" });
     }
 
-    await outbox.recover("daemon", NOW + 1);
+    await outbox.retryBlocked(NOW + 1);
 
     expect(await outbox.claim(ANN, "daemon", NOW + 1)).toMatchObject({ text: "credentials" });
     expect(await outbox.claim(BOB, "daemon", NOW + 1)).toBeUndefined();
