@@ -74,7 +74,6 @@ export function whatItWaitsFor({ facts }: Store, folder: string, { hops }: Inbox
 export function hopsOfWritten(row: OutboxRow, store: Store): Hop[] {
   const statuses = store.records.statusesOf(row);
   const reason = reasonOf(row);
-  const isOver = row.state === "accepted" || row.state === "dead";
   const told: Hop[] = statuses.map(({ status, at }) => ({
     at,
     hop: status,
@@ -92,24 +91,27 @@ export function hopsOfWritten(row: OutboxRow, store: Store): Hop[] {
             : { at: row.settled_at, hop: "given up", detail: reason },
         ]),
   ]);
-  const waits: Hop[] = isOver
-    ? []
-    : [
-        {
-          at: undefined,
-          hop: "waits",
-          detail: `${WAITS[row.state] ?? row.state}, next at ${iso(row.due_at)}${reason === undefined ? "" : `: ${reason}`}`,
-        },
-      ];
   // WhatsApp's clock counts whole seconds, so these can not be put among ours by time.
-  return [...before, ...told, ...waits];
+  return [...before, ...told, ...waitsOf(row, reason)];
 }
 
-const WAITS: Readonly<Record<string, string>> = {
-  queued: "to be sent",
-  sending: "for WhatsApp's answer to the request",
-  doubt: "until it is known whether it left",
-};
+function waitsOf({ state, due_at: dueAt }: OutboxRow, reason: string | undefined): Hop[] {
+  const waits = (detail: string): Hop[] => [{ at: undefined, hop: "waits", detail }];
+  const why = reason === undefined ? "" : `: ${reason}`;
+  switch (state) {
+    case "held":
+      return waits("until the person writes");
+    case "queued":
+      return waits(`to be sent, next at ${iso(dueAt)}${why}`);
+    case "sending":
+      return waits(`for WhatsApp's answer to the request${why}`);
+    case "doubt":
+      return waits(`until it is known whether it left, next look at ${iso(dueAt)}${why}`);
+    case "accepted":
+    case "dead":
+      return [];
+  }
+}
 
 /** Most errors begin with their code. */
 function reasonOf({ code, error }: OutboxRow): string | undefined {

@@ -47,8 +47,21 @@ export function unknownMessage(id: string): CommandError {
   });
 }
 
-export function iso(at: number): string {
-  return new Date(at).toISOString();
+export function iso(at: number): string;
+export function iso(at: number | null | undefined): string | undefined;
+export function iso(at: number | null | undefined): string | undefined {
+  return at === null || at === undefined ? undefined : new Date(at).toISOString();
+}
+
+/** How far a message of ours is, in one word. */
+export function standOf({
+  state,
+  status,
+}: {
+  readonly state: string;
+  readonly status?: string | null | undefined;
+}): string {
+  return state === "accepted" ? (status ?? state) : state;
 }
 
 const MIN_END = 6;

@@ -5,6 +5,7 @@ import type { Config } from "../src/config/config.ts";
 import { EchoGateway } from "../src/sandbox/gateway.ts";
 import { StandInKapso } from "../src/sandbox/kapso.ts";
 import { runTerminal } from "../src/sandbox/terminal.ts";
+import { Store } from "../src/store/store.ts";
 import { showUrl } from "../src/url.ts";
 import type { Surroundings } from "./base.ts";
 import { startBridge } from "./compose.ts";
@@ -71,5 +72,5 @@ function sandboxFolder({ gateway, state }: Config): string {
 
 function forget(folder: string): void {
   if (!existsSync(join(folder, "device.json"))) return rmSync(folder, { recursive: true, force: true });
-  for (const suffix of ["", "-wal", "-shm"]) rmSync(join(folder, `relay.db${suffix}`), { force: true });
+  Store.remove(folder);
 }

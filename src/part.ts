@@ -1,25 +1,19 @@
-/** The parts of the daemon that can be well or not, in the order in which a message meets them → kinds of state in which each does its work. */
-const WELL = {
-  gateway: ["connected"],
-  poll: ["polling"],
-  webhook: ["listening", "wake-up"],
-  gaps: ["arriving"],
-  funnel: ["up"],
-  registration: ["registered"],
-  bridge: ["listening"],
-} as const;
+/** The parts of the daemon, in the order in which a message meets them, and the kinds of state in which each does its work. */
+const PARTS = [
+  ["gateway", ["connected"]],
+  ["poll", ["polling"]],
+  ["webhook", ["listening", "wake-up"]],
+  ["gaps", ["arriving"]],
+  ["funnel", ["up"]],
+  ["registration", ["registered"]],
+  ["bridge", ["listening"]],
+] as const;
 
-export type PartName = keyof typeof WELL;
+export type PartName = (typeof PARTS)[number][0];
 
-export const PART_NAMES: readonly PartName[] = [
-  "gateway",
-  "poll",
-  "webhook",
-  "gaps",
-  "funnel",
-  "registration",
-  "bridge",
-];
+export const PART_NAMES: readonly PartName[] = PARTS.map(([name]) => name);
+
+const WELL: ReadonlyMap<PartName, readonly string[]> = new Map<PartName, readonly string[]>(PARTS);
 
 /** How a part stands, in words for people; `hint` is the one next step. */
 export interface PartState<Kind extends string = string> {
@@ -29,6 +23,5 @@ export interface PartState<Kind extends string = string> {
 }
 
 export function isWell(name: PartName, { kind }: PartState): boolean {
-  const well: readonly string[] = WELL[name];
-  return well.includes(kind);
+  return WELL.get(name)?.includes(kind) === true;
 }

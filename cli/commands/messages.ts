@@ -4,7 +4,7 @@ import { kindOf } from "../../src/outgoing.ts";
 import type { Message, SqliteRecords } from "../../src/store/records.ts";
 import { CommandError, EXIT } from "../exit-code.ts";
 import { paint, print, type Io } from "../io.ts";
-import { iso, openStore, shown, type LookOptions } from "../records.ts";
+import { iso, openStore, shown, standOf, type LookOptions } from "../records.ts";
 
 interface Options extends LookOptions {
   /** A number or a BSUID. */
@@ -58,7 +58,7 @@ function describe(message: Message, options: Options) {
       state,
     };
   }
-  const { id, wamid, media, text, state, status } = message.row;
+  const { id, wamid, media, text } = message.row;
   const textDeleted = text === "" && media === undefined;
   return {
     ...common,
@@ -68,7 +68,7 @@ function describe(message: Message, options: Options) {
     kind: kindOf(message.row),
     text: textDeleted ? null : text,
     textDeleted,
-    state: state === "accepted" ? (status ?? state) : state,
+    state: standOf(message.row),
   };
 }
 

@@ -1,32 +1,26 @@
-import { loadConfig } from "../../src/config/config.ts";
 import { maskNumbers } from "../../src/mask.ts";
 import { mayHaveLeft } from "../../src/pipeline/outbox-state.ts";
 import { DaemonLock } from "../../src/store/lock.ts";
-import { Store } from "../../src/store/store.ts";
+import type { Store } from "../../src/store/store.ts";
 import type { OutboxRow } from "../../src/store/outbox-row.ts";
 import { CommandError, EXIT } from "../exit-code.ts";
 import { print, type Io } from "../io.ts";
-import { shown } from "../records.ts";
-
-interface Common {
-  readonly config?: string;
-  readonly json?: boolean;
-  readonly reveal?: boolean;
-}
+import { iso, openStore, shown, standOf, type LookOptions } from "../records.ts";
 
 const NEXT = "→ wa-cli outbox retry <id> sends one that was given up, wa-cli outbox drop <id> forgets one";
 
 export async function list(
   io: Io,
-  options: Common & { readonly all?: boolean; readonly limit: number },
+  options: LookOptions & { readonly all?: boolean; readonly limit: number },
 ): Promise<void> {
-  using store = open(io, options);
+  using opened = openStore(io, options);
+  const { store } = opened;
   const rows = store.outbox
     .list({ all: options.all === true, limit: options.limit })
-    .map((row) => describe(row, options.reveal === true));
+    .map((row) => describe(row, options));
   const text = rows.map(
     (row) =>
-      `#${row.id} ${row.state === "accepted" ? (row.status ?? "accepted") : row.state} to ${row.to}, ${row.attempts} tries, since ${row.createdAt}${row.error ? `: ${row.error}` : ""}`,
+      `#${row.id} ${standOf(row)} to ${row.to}, ${row.attempts} tries, since ${row.createdAt}${row.error ? `: ${row.error}` : ""}`,
   );
   print(
     io,
@@ -37,10 +31,10 @@ export async function list(
 
 export async function retry(
   io: Io,
-  options: Common & { readonly id: number; readonly force?: boolean },
+  options: LookOptions & { readonly id: number; readonly force?: boolean },
 ): Promise<void> {
-  const { dir } = loadConfig({ env: io.env, file: options.config }).state;
-  using store = Store.open(dir);
+  using opened = openStore(io, options);
+  const { store, config } = opened;
   const row = find(store, options.id);
   if (mayHaveLeft(row) && options.force !== true)
     throw new CommandError(EXIT.unknown, `Message #${options.id} may have left already`, {
@@ -50,13 +44,16 @@ export async function retry(
     throw new CommandError(EXIT.failed, `Message #${options.id} ${whyNot(row)}`, {
       hint: row.state === "dead" ? `wa-cli outbox drop ${options.id} takes it off the list` : undefined,
     });
-  const next = DaemonLock.isHeld(dir) ? "wa-poller sends it now" : "it leaves when wa-poller runs";
+  const next = DaemonLock.isHeld(config.state.dir)
+    ? "wa-poller sends it now"
+    : "it leaves when wa-poller runs";
   const text = `Message #${options.id} is queued; ${next}`;
   print(io, { json: { id: options.id, state: "queued" }, text }, options.json);
 }
 
-export async function drop(io: Io, options: Common & { readonly id: number }): Promise<void> {
-  using store = open(io, options);
+export async function drop(io: Io, options: LookOptions & { readonly id: number }): Promise<void> {
+  using opened = openStore(io, options);
+  const { store } = opened;
   const row = find(store, options.id);
   if (!(await store.outbox.drop(options.id)))
     throw new CommandError(EXIT.failed, `Message #${options.id} can not be dropped: it ${STATES[row.state]}`);
@@ -65,10 +62,6 @@ export async function drop(io: Io, options: Common & { readonly id: number }): P
     { json: { id: options.id, state: "dropped" }, text: `Message #${options.id} is dropped` },
     options.json,
   );
-}
-
-function open(io: Io, { config }: Common): Store {
-  return Store.open(loadConfig({ env: io.env, file: config }).state.dir);
 }
 
 function find(store: Store, id: number): OutboxRow {
@@ -93,18 +86,19 @@ const STATES: Readonly<Record<OutboxRow["state"], string>> = {
 };
 
 /** Without the text, and with the number masked: this is copied into bug reports. */
-function describe(row: OutboxRow, reveal: boolean) {
+function describe(row: OutboxRow, options: LookOptions) {
+  const show = shown(options);
   return {
     id: row.id,
     state: row.state,
-    to: shown({ reveal }).contact(row.contact),
+    to: show.contact(row.contact),
     attempts: row.attempts,
-    createdAt: new Date(row.created_at).toISOString(),
-    dueAt: new Date(row.due_at).toISOString(),
-    wamid: row.wamid === null ? undefined : shown({ reveal }).wamid(row.wamid),
+    createdAt: iso(row.created_at),
+    dueAt: iso(row.due_at),
+    wamid: row.wamid === null ? undefined : show.wamid(row.wamid),
     /** What WhatsApp told of it: sent, delivered, read, played or failed. */
     status: row.status ?? undefined,
-    statusAt: row.status_at === null ? undefined : new Date(row.status_at).toISOString(),
+    statusAt: iso(row.status_at),
     code: row.code ?? undefined,
     error: row.error === null ? undefined : maskNumbers(row.error),
   };

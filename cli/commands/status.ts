@@ -1,5 +1,3 @@
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { loadConfig, type Config } from "../../src/config/config.ts";
@@ -11,6 +9,7 @@ import { DaemonLock } from "../../src/store/lock.ts";
 import { Store } from "../../src/store/store.ts";
 import { CommandError, EXIT } from "../exit-code.ts";
 import { paint, print, type Io } from "../io.ts";
+import { iso } from "../records.ts";
 
 const part = z.object({
   kind: z.string(),
@@ -131,7 +130,7 @@ function longestSilence({ mode, pollFallback, pollIntervalMs }: Config["delivery
 }
 
 async function look(folder: string, io: Io): Promise<{ readonly json: Status; readonly text: string }> {
-  if (!existsSync(join(folder, "relay.db"))) {
+  if (!Store.exists(folder)) {
     const text = `wa-poller has not run yet: there is no state in ${folder}`;
     return { json: { ...NOTHING, state: folder }, text };
   }
@@ -167,7 +166,7 @@ async function readStatus(store: Store, folder: string): Promise<Status> {
   const byState = store.inbox.counts();
   return {
     state: folder,
-    daemon: alive && running ? { alive, ...running, startedAt: iso(running.startedAt) ?? "" } : { alive },
+    daemon: alive && running ? { alive, ...running, startedAt: iso(running.startedAt) } : { alive },
     gateway: read("gateway"),
     poll: poll && {
       ...poll,
@@ -251,10 +250,6 @@ function figures(name: PartName, { poll, webhook, gaps }: Status): string[] {
   if (name === "webhook") return [`last message ${since(webhook?.lastMessageAt)}`];
   if (name === "gaps" && gaps) return [`webhooks missed ${gaps.missed} of ${gaps.total} in ${gaps.hours} h`];
   return [];
-}
-
-function iso(at: number | undefined): string | undefined {
-  return at === undefined ? undefined : new Date(at).toISOString();
 }
 
 function since(at: string | undefined): string {

@@ -5,7 +5,7 @@ import type { Store } from "../../src/store/store.ts";
 import { CommandError, EXIT } from "../exit-code.ts";
 import { hopsOfReceived, hopsOfWritten, whatItWaitsFor, type Hop } from "../hops.ts";
 import { paint, print, type Io } from "../io.ts";
-import { endOf, iso, openStore, shown, unknownMessage, type LookOptions } from "../records.ts";
+import { endOf, iso, openStore, shown, standOf, unknownMessage, type LookOptions } from "../records.ts";
 
 type Paint = ReturnType<typeof paint>;
 
@@ -77,7 +77,7 @@ function headOfWritten(
   { place, isReply }: { readonly place: string; readonly isReply: boolean },
   color: Paint,
 ): string {
-  const end = state === "accepted" ? (status ?? state) : state;
+  const end = standOf({ state, status });
   const facts = [`part ${place}`, kind, color(end, toneOf(end)), wamid, quotes && `quotes ${quotes}`];
   return `${isReply ? "reply" : "message"} #${id} to ${to}: ${facts.filter(Boolean).join(", ")}`;
 }
@@ -110,7 +110,7 @@ function withQuestion(records: Store["records"], written: readonly OutboxRow[]):
 }
 
 function withTime({ at, hop, detail }: Hop) {
-  return { at: at === undefined ? undefined : iso(at), hop, detail };
+  return { at: iso(at), hop, detail };
 }
 
 function line({ at, hop, detail = "" }: ReturnType<typeof withTime>, color: Paint): string {

@@ -1,4 +1,4 @@
-import { existsSync, renameSync, statSync } from "node:fs";
+import { existsSync, renameSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Content } from "../content.ts";
 import { describeError, StateError } from "../errors.ts";
@@ -20,6 +20,9 @@ const DEAD_LETTERS_MS = 30 * DAY_MS;
 /** A held message is old news by then. */
 const HELD_MS = 7 * DAY_MS;
 const CONTACTS_MS = 400 * DAY_MS;
+const FILE = "relay.db";
+/** SQLite keeps two more files beside it while it is open, or after a crash. */
+const SUFFIXES = ["", "-wal", "-shm"];
 const LOCK_TRIES = 60;
 const LOCK_STEP_MS = 50;
 
@@ -66,7 +69,7 @@ export class Store implements Disposable {
   static open(folder: string, options: StoreOptions = {}): Store {
     const { ownsLock = false } = options;
     prepareFolder(folder);
-    const path = join(folder, "relay.db");
+    const path = join(folder, FILE);
     try {
       return new Store(openDatabase(path, ownsLock), options);
     } catch (error) {
@@ -79,6 +82,16 @@ export class Store implements Disposable {
       const setAside = moveAside(path);
       return new Store(openDatabase(path, true), options, setAside);
     }
+  }
+
+  /** True when something was kept in this folder before. */
+  static exists(folder: string): boolean {
+    return existsSync(join(folder, FILE));
+  }
+
+  /** Forgets all that is kept in this folder; nobody may have it open. */
+  static remove(folder: string): void {
+    for (const suffix of SUFFIXES) rmSync(join(folder, FILE + suffix), { force: true });
   }
 
   /** Deletes what is past its time and blanks texts that are no longer needed. */
@@ -165,8 +178,7 @@ function moveAside(path: string): SetAside {
     ...[path, `${path}-wal`].filter(existsSync).map((file) => statSync(file).mtimeMs),
   );
   const target = `${path}.damaged-${new Date().toISOString().replaceAll(":", "")}`;
-  for (const suffix of ["", "-wal", "-shm"])
-    if (existsSync(path + suffix)) renameSync(path + suffix, target + suffix);
+  for (const suffix of SUFFIXES) if (existsSync(path + suffix)) renameSync(path + suffix, target + suffix);
   return { path: target, lastWriteAt };
 }
 

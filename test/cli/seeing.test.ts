@@ -93,7 +93,7 @@ describe("wa-cli trace", () => {
   });
 });
 
-describe("a message of ours that is no text", () => {
+describe("a message of ours", () => {
   const to = { phone: PHONE };
   const picture = { as: "image", path: "/nowhere.png", mimeType: "image/png" } as const;
 
@@ -130,6 +130,22 @@ describe("a message of ours that is no text", () => {
 
     expect(read(traced)).toMatchObject({ parts: [{ kind }] });
     expect(JSON.parse(listed.out)).toMatchObject([{ id: `#${id}`, kind }]);
+  });
+
+  test("what waits until the person writes says so, and no time", async () => {
+    await using set = await seeded();
+    const held = {
+      messages: [{ to, text: "later" }],
+      heldFrom: 0,
+      since: { toPerson: 0, toAll: 0 },
+      judge: () => undefined,
+    };
+    const admitted = await set.store.outbox.admit(held, Date.now());
+    const [id] = admitted.kind === "queued" ? admitted.ids : [];
+
+    const { out } = await set.world.run(["trace", `#${id}`]);
+
+    expect(out).toMatch(/not yet +waits +until the person writes$/m);
   });
 
   test("has no file, and media get says what it is", async () => {
