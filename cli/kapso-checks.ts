@@ -1,21 +1,12 @@
-import { z } from "zod";
 import type { Config } from "../src/config/config.ts";
 import { RelayError } from "../src/errors.ts";
 import { judge, knownRegistration } from "../src/source/registration.ts";
 import type { Store } from "../src/store/store.ts";
 import { readWebhookSecrets } from "../src/store/webhook-secret.ts";
-import { CloudApi } from "../src/whatsapp/client.ts";
+import { CloudApi, type KapsoNumber } from "../src/whatsapp/client.ts";
 import type { ApiConnection } from "../src/whatsapp/connection.ts";
 import { KapsoWebhooks } from "../src/whatsapp/kapso-webhooks.ts";
 import { attempt, type Check } from "./check.ts";
-
-const number = z.looseObject({
-  data: z.looseObject({
-    display_phone_number: z.string().nullish(),
-    status: z.string().nullish(),
-    inbound_processing_enabled: z.boolean().nullish(),
-  }),
-});
 
 /** What Kapso says of the key and of the number. */
 export async function* checkKapso(connection: ApiConnection, signal: AbortSignal): AsyncGenerator<Check> {
@@ -46,20 +37,14 @@ export async function checkRegistration(
   });
 }
 
-function describeNumber(found: unknown): string {
-  const parsed = number.safeParse(found);
-  if (!parsed.success)
-    throw new RelayError("The address does not answer like Kapso", {
-      hint: "check kapso.base_url (KAPSO_BASE_URL)",
-    });
-  const { data } = parsed.data;
-  if (data.inbound_processing_enabled === false)
+function describeNumber(number: KapsoNumber): string {
+  if (number.inbound_processing_enabled === false)
     throw new RelayError("Kapso does not process inbound messages of this number", {
       hint: "turn it on in the Kapso dashboard",
     });
-  if (data.status && data.status !== "CONNECTED")
-    throw new RelayError(`The number is ${data.status}`, { hint: "connect it in the Kapso dashboard" });
-  return data.display_phone_number ?? "known to Kapso";
+  if (number.status && number.status !== "CONNECTED")
+    throw new RelayError(`The number is ${number.status}`, { hint: "connect it in the Kapso dashboard" });
+  return number.display_phone_number ?? "known to Kapso";
 }
 
 function describeRegistration({ found, needs }: ReturnType<typeof judge>): string {

@@ -74,6 +74,18 @@ export interface OutgoingTemplate {
   readonly buttons: readonly { readonly index: number; readonly text: string }[];
 }
 
+/**
+ * Lengths that WhatsApp takes, in UTF-16 units, which are never fewer than what Meta may count instead.
+ * https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/send-messages
+ */
+export const MAX_TEXT = 4096;
+export const MAX_CAPTION = 1024;
+
+/** Whether a text can stand below a file. */
+export function canCaption(as: MediaType, text: string): boolean {
+  return (as === "image" || as === "video" || as === "document") && text.length <= MAX_CAPTION;
+}
+
 export type OutgoingKind = "text" | MediaType | RichContent["type"];
 
 /** What a message of ours is, in one word. */

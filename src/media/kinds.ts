@@ -65,7 +65,6 @@ export const LIMITS = {
   },
 } as const satisfies Record<MediaType, { readonly types: readonly string[]; readonly maxBytes: number }>;
 
-export const MAX_CAPTION = 1024;
 const MAX_MOVING_STICKER = 500 * KB;
 /** Enough of a file for `Candidate.head`. */
 export const HEAD_BYTES = 4096;
@@ -140,10 +139,6 @@ export function isConvertible(file: Candidate): boolean {
   const mimeType = knownType(file);
   if (isOfKind("image", mimeType)) return file.bytes > LIMITS.image.maxBytes;
   return OTHER_PICTURES.has(mimeType) && !isMovingWebp(file.head);
-}
-
-export function takesCaption(as: MediaType): boolean {
-  return as === "image" || as === "video" || as === "document";
 }
 
 const WORDS = { image: "pictures", video: "videos", audio: "recordings" } as const;

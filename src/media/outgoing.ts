@@ -6,6 +6,7 @@ import type { Clock } from "../clock.ts";
 import type { MediaType } from "../content.ts";
 import { describeError } from "../errors.ts";
 import type { Log } from "../log.ts";
+import { canCaption } from "../outgoing.ts";
 import type { MediaFile, MediaPreparer } from "../pipeline/media.ts";
 import { openAllowed } from "./allowed-file.ts";
 import type { Downloader } from "./download.ts";
@@ -16,9 +17,7 @@ import {
   HEAD_BYTES,
   isConvertible,
   LIMITS,
-  MAX_CAPTION,
   showSize,
-  takesCaption,
   type Candidate,
   type Wish,
 } from "./kinds.ts";
@@ -102,7 +101,7 @@ export async function prepareOutgoing(
       return decision;
     }
     const { as, mimeType, note } = decision;
-    const isCaption = takesCaption(as) && caption.length <= MAX_CAPTION;
+    const isCaption = canCaption(as, caption);
     return {
       kind: "file",
       file: { ...file, mimeType },

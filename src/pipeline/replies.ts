@@ -1,4 +1,5 @@
 import type { Log } from "../log.ts";
+import { canCaption } from "../outgoing.ts";
 import type { Answer } from "./answer.ts";
 import type { MediaPreparer, OutgoingMedia } from "./media.ts";
 import type { NewOutgoing } from "./outbox.ts";
@@ -13,8 +14,6 @@ export interface ReplyParts {
 
 /** Of one answer. */
 const MAX_FILES = 10;
-/** https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/image-messages */
-const MAX_CAPTION_CHARS = 1024;
 
 /** What is sent for an answer: texts first, then files; a short text is the caption of the only file. */
 export async function composeReplies(
@@ -37,15 +36,11 @@ export async function composeReplies(
   const [caption = ""] = texts;
   const [file] = files;
   const said = refusals.map((part) => ({ text: part }));
-  if (file && files.length === 1 && texts.length === 1 && canCaption(file, caption))
+  if (file && files.length === 1 && texts.length === 1 && canCaption(file.as, caption))
     return [{ text: caption, media: file }, ...said];
   return [
     ...texts.map((part) => ({ text: part })),
     ...said,
     ...files.map((each) => ({ text: "", media: each })),
   ];
-}
-
-function canCaption({ as }: OutgoingMedia, text: string): boolean {
-  return (as === "image" || as === "video" || as === "document") && text.length <= MAX_CAPTION_CHARS;
 }

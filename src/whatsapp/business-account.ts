@@ -4,7 +4,6 @@ import { ApiError, type ApiConnection } from "./connection.ts";
 import { text } from "./inbound.ts";
 import { MetaAccount } from "./meta-account.ts";
 
-const kapsoNumber = z.looseObject({ data: z.looseObject({ business_account_id: text }) });
 const page = z.looseObject({
   data: z.array(z.unknown()),
   paging: z
@@ -109,7 +108,7 @@ async function listAll(connection: ApiConnection, edge: string, signal: AbortSig
 async function findAccount(connection: ApiConnection, signal: AbortSignal): Promise<string> {
   const found =
     connection.provider === "kapso"
-      ? kapsoNumber.safeParse(await new CloudApi(connection).number(signal)).data?.data.business_account_id
+      ? (await new CloudApi(connection).number(signal)).business_account_id
       : (await new MetaAccount(connection).health(signal)).entities?.find(
           ({ entity_type: type }) => type === "WABA",
         )?.id;

@@ -46,6 +46,18 @@ const sendAnswer = z.looseObject({
   contacts: z.array(z.looseObject({ wa_id: text }).catch({})).catch([]),
 });
 
+const kapsoNumber = z.looseObject({
+  /** As people write it. */
+  display_phone_number: text,
+  business_account_id: text,
+  status: text,
+  inbound_processing_enabled: z.boolean().nullish().catch(undefined),
+});
+/** What Kapso tells of a number. */
+export type KapsoNumber = z.output<typeof kapsoNumber>;
+
+const numberAnswer = z.looseObject({ data: kapsoNumber });
+
 /** WhatsApp's Cloud API, Meta's own or behind Kapso's proxy. https://docs.kapso.ai */
 export class CloudApi implements Sender, Receipts {
   readonly #connection: ApiConnection;
@@ -166,9 +178,14 @@ export class CloudApi implements Sender, Receipts {
   }
 
   /** What Kapso knows of our number. @throws ApiError */
-  async number(signal: AbortSignal): Promise<unknown> {
+  async number(signal: AbortSignal): Promise<KapsoNumber> {
     const path = `/platform/v1/whatsapp/phone_numbers/${this.#connection.phoneNumberId}`;
-    return this.#connection.call({ path }, signal);
+    const answer = numberAnswer.safeParse(await this.#connection.call({ path }, signal));
+    if (answer.success) return answer.data.data;
+    throw new ApiError(
+      { kind: "refused", error: "The address does not answer like Kapso" },
+      { hint: "check kapso.base_url (KAPSO_BASE_URL)" },
+    );
   }
 
   get #messagesPath(): string {

@@ -16,7 +16,7 @@ const MAX_WAMID_CHARS = 1024;
 
 /** The fields that a message has wherever it comes from: Kapso's list, Kapso's webhook, Meta's webhook. */
 export const messageRow = z.looseObject({
-  id: z.string().min(1).max(1024),
+  id: z.string().min(1).max(MAX_WAMID_CHARS),
   timestamp: z.union([z.string(), z.number()]),
   type: z.string().min(1).max(100),
   from: text,

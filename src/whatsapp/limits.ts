@@ -1,4 +1,11 @@
-import type { Choice, OutgoingContent, OutgoingTemplate, RichContent } from "../outgoing.ts";
+import {
+  MAX_CAPTION,
+  MAX_TEXT,
+  type Choice,
+  type OutgoingContent,
+  type OutgoingTemplate,
+  type RichContent,
+} from "../outgoing.ts";
 
 /** A limit of WhatsApp's that a message does not keep. */
 export interface BrokenLimit {
@@ -13,8 +20,8 @@ export interface BrokenLimit {
  * https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/send-messages
  */
 export const MAX = {
-  text: 4096,
-  caption: 1024,
+  text: MAX_TEXT,
+  caption: MAX_CAPTION,
   filename: 240,
   /** Of an interactive message; for lists Meta's pages disagree, and this is the smaller one. */
   body: 1024,

@@ -1,11 +1,11 @@
 import { z } from "zod";
 import { ApiError, type ApiConnection } from "./connection.ts";
+import { id } from "./fields.ts";
 import { text } from "./inbound.ts";
 
 /** More is no date. */
 const MAX_SECONDS = 8_640_000_000_000;
 
-const id = z.union([z.string(), z.number()]).transform(String).nullish().catch(undefined);
 /** Seconds since 1970; 0 is never. */
 const seconds = z.int().min(0).max(MAX_SECONDS).nullish().catch(undefined);
 const ids = z

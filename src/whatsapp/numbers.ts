@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { ApiError, type ApiConnection } from "./connection.ts";
+import { id } from "./fields.ts";
 import { text } from "./inbound.ts";
 
 /** A number that a key may use. */
@@ -13,8 +14,8 @@ export interface ListedNumber {
 const MOST = 100;
 const page = z.looseObject({ data: z.array(z.unknown()) });
 const row = z.looseObject({
-  id: z.union([z.string(), z.number()]).transform(String).nullish().catch(undefined),
-  phone_number_id: z.union([z.string(), z.number()]).transform(String).nullish().catch(undefined),
+  id,
+  phone_number_id: id,
   display_phone_number: text,
   verified_name: text,
   name: text,
@@ -51,11 +52,11 @@ function readPage(answer: unknown, hint: string): ListedNumber[] {
   return found.data.data.flatMap((one): ListedNumber[] => {
     const { data } = row.safeParse(one);
     // Kapso has an id of its own too, which its API takes nowhere.
-    const id = data?.phone_number_id ?? data?.id;
-    if (!data || !id || !/^\d+$/.test(id)) return [];
+    const known = data?.phone_number_id ?? data?.id;
+    if (!data || !known || !/^\d+$/.test(known)) return [];
     return [
       {
-        id,
+        id: known,
         phone: data.display_phone_number ?? undefined,
         name: data.verified_name ?? data.name ?? undefined,
       },

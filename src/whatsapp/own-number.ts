@@ -13,11 +13,7 @@ interface Facts {
   set(key: string, value: string, now: number): Promise<void>;
 }
 
-const shownNumber = z.looseObject({ display_phone_number: z.string() });
-const numberAnswer = z.union([
-  z.looseObject({ data: shownNumber }).transform(({ data }) => data),
-  shownNumber,
-]);
+const numberAnswer = z.looseObject({ display_phone_number: z.string() });
 
 /** Our own number in digits, asked for once and remembered; undefined when the provider does not tell. */
 export async function learnOwnPhone(

@@ -1,10 +1,11 @@
+import { MAX_TEXT } from "../outgoing.ts";
 import { ADDRESS, cutCosts, FENCE_MARK, type Fence, findFences, FREE, SPAN } from "./split-costs.ts";
 
 /**
  * Splits WhatsApp text into messages of at most `limit` UTF-16 units, which is how Meta counts.
  * Nothing is lost but white space at the cuts; a fence that is cut is closed and opened again.
  */
-export function splitText(text: string, limit = 4096): string[] {
+export function splitText(text: string, limit = MAX_TEXT): string[] {
   if (!(limit >= 2)) throw new RangeError(`Cannot split text into parts of ${limit} units`);
   const source = text.toWellFormed();
   // Closing and opening takes eight characters, so in tiny parts a fence is just text.

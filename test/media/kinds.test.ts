@@ -1,12 +1,5 @@
 import { describe, expect, test } from "vitest";
-import {
-  decideKind,
-  isConvertible,
-  LIMITS,
-  showSize,
-  takesCaption,
-  type Candidate,
-} from "../../src/media/kinds.ts";
+import { decideKind, isConvertible, LIMITS, showSize, type Candidate } from "../../src/media/kinds.ts";
 import { CFB, opus, vorbis, webp } from "./samples.ts";
 
 const MB = 1_000_000;
@@ -175,12 +168,6 @@ test("isConvertible() means still pictures that WhatsApp would not show", () => 
   expect(isConvertible(file("image/gif"))).toBe(false);
   expect(isConvertible(file("image/webp", { head: webp({ moves: true }) }))).toBe(false);
   expect(isConvertible(file("video/mp4", { bytes: 50 * MB }))).toBe(false);
-});
-
-test("takesCaption() means what is shown with text below it", () => {
-  const kinds = ["image", "video", "document", "audio", "voice", "sticker"] as const;
-
-  expect(kinds.filter(takesCaption)).toEqual(["image", "video", "document"]);
 });
 
 test.each([
