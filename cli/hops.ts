@@ -63,7 +63,6 @@ function happened(hops: readonly Hop[]): Hop[] {
 }
 
 export function whatItWaitsFor({ facts }: Store, folder: string, { hops }: InboxRow): Hop[] {
-  const waits = (detail: string): Hop[] => [{ at: undefined, hop: "waits", detail }];
   if (!DaemonLock.isHeld(folder)) return waits("wa-poller does not run; start it with: wa-poller");
   const state = facts.read("gateway", gateway);
   if (state && state.kind !== "connected")
@@ -96,7 +95,6 @@ export function hopsOfWritten(row: OutboxRow, store: Store): Hop[] {
 }
 
 function waitsOf({ state, due_at: dueAt }: OutboxRow, reason: string | undefined): Hop[] {
-  const waits = (detail: string): Hop[] => [{ at: undefined, hop: "waits", detail }];
   const why = reason === undefined ? "" : `: ${reason}`;
   switch (state) {
     case "held":
@@ -111,6 +109,10 @@ function waitsOf({ state, due_at: dueAt }: OutboxRow, reason: string | undefined
     case "dead":
       return [];
   }
+}
+
+function waits(detail: string): Hop[] {
+  return [{ at: undefined, hop: "waits", detail }];
 }
 
 /** Most errors begin with their code. */
