@@ -6,13 +6,13 @@ import { isAsFarAs } from "../../src/pipeline/delivery-state.ts";
 import { Deliverer } from "../../src/pipeline/deliver.ts";
 import { Lanes } from "../../src/pipeline/lanes.ts";
 import type { Sender } from "../../src/pipeline/outbox.ts";
-import { isBlocked } from "../../src/pipeline/outbox-state.ts";
+import { isBlocked, isWithdrawn } from "../../src/pipeline/outbox-state.ts";
 import type { OutboxRow } from "../../src/store/outbox-row.ts";
 import type { Store } from "../../src/store/store.ts";
 import type { Io } from "../io.ts";
 import type { Wait } from "./options.ts";
 
-export interface Delivery {
+interface Delivery {
   readonly ids: readonly number[];
   readonly contact: string;
   /** Another call queued them: it may still be at work, or gone. */
@@ -35,7 +35,7 @@ export async function deliver(
     { by: claimant(io.pid), settleMs },
     io.signal,
   );
-  const rows = () => read(store, delivery.ids);
+  const rows = () => readRows(store, delivery.ids);
   while (!io.signal.aborted) {
     await takeOverFromDead(store, contact);
     await deliverer.drain(contact);
@@ -54,7 +54,7 @@ export async function awaitStatus(
   wait: Exclude<Wait, "accepted">,
 ): Promise<readonly OutboxRow[]> {
   for (;;) {
-    const rows = read(store, ids);
+    const rows = readRows(store, ids);
     const isSettled = rows.every((row) => row.state !== "accepted" || hasReached(row, wait));
     if (isSettled || io.signal.aborted || Date.now() >= deadline) return rows;
     await systemClock.sleep(STEP_MS, io.signal).catch(() => {});
@@ -65,8 +65,15 @@ export function hasReached({ status }: OutboxRow, wait: Wait): boolean {
   return wait === "accepted" || isAsFarAs(status, wait);
 }
 
-function read(store: Store, ids: readonly number[]): OutboxRow[] {
+export function readRows(store: Store, ids: readonly number[]): readonly OutboxRow[] {
   return ids.flatMap((id) => store.outbox.get(id) ?? []);
+}
+
+/** Takes a send off the list that was taken back as a whole; false when it was not. */
+export async function dropTakenBack(store: Store, rows: readonly OutboxRow[]): Promise<boolean> {
+  if (!rows.every(isWithdrawn)) return false;
+  for (const { id } of rows) await store.outbox.drop(id);
+  return true;
 }
 
 /** Nothing may leave later than the caller was told; what waits for the person to write goes when its head did not leave. */
