@@ -1,5 +1,4 @@
-import type { Identity } from "../../src/message.ts";
-import { isBsuid, parsePhone } from "../../src/phone.ts";
+import { parseIdentity, type Identity } from "../../src/message.ts";
 import type { Recipient } from "../../src/pipeline/send-policy.ts";
 import type { Store } from "../../src/store/store.ts";
 import { usage } from "./options.ts";
@@ -14,11 +13,9 @@ export interface NamedRecipient {
 export function parseRecipient(text: string): NamedRecipient {
   const mustBeKnown = text.startsWith("contact:");
   const name = mustBeKnown ? text.slice("contact:".length) : text;
-  if (isBsuid(name)) return { to: { bsuid: name }, mustBeKnown };
-  const phone = parsePhone(name);
-  if (phone === undefined)
-    throw usage(`"${text}" is no international number such as +15551234567, and no BSUID`);
-  return { to: { phone }, mustBeKnown };
+  const to = parseIdentity(name);
+  if (!to) throw usage(`"${text}" is no international number such as +15551234567, and no BSUID`);
+  return { to, mustBeKnown };
 }
 
 /** What is stored of the person. @throws CommandError */

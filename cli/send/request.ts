@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { Config } from "../../src/config/config.ts";
 import type { Identity } from "../../src/message.ts";
 import type { OutgoingContent } from "../../src/outgoing.ts";
-import { canonicalPhone } from "../../src/phone.ts";
+import { keysOf } from "../../src/message.ts";
 import { KEY_NAME, type SendKey } from "../../src/pipeline/admission.ts";
 import type { NewOutgoing } from "../../src/pipeline/outbox.ts";
 import type { Io } from "../io.ts";
@@ -64,7 +64,7 @@ export async function makeMessages(
 
 /** The same for the same command line, whatever became of the files that it names. */
 function fingerprint(asked: SendOptions & SendRequest, to: Identity): string {
-  const person = to.phone === undefined ? to.bsuid : canonicalPhone(to.phone);
+  const [person] = keysOf(to);
   // The words are the recipient and the text, which are here already.
   const parts = Object.entries({ ...asked, to: person, words: undefined })
     .filter(([name]) => !RUN_OPTIONS.has(name))

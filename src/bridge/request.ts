@@ -2,8 +2,7 @@ import { createHash } from "node:crypto";
 import { z } from "zod";
 import { MAX_TEXT_CHARS } from "../content.ts";
 import { parseJson } from "../json.ts";
-import type { Identity } from "../message.ts";
-import { isBsuid, parsePhone } from "../phone.ts";
+import { parseIdentity, type Identity } from "../message.ts";
 import { KEY_NAME, type SendKey } from "../pipeline/admission.ts";
 import type { WebRequest } from "../source/listener.ts";
 
@@ -129,15 +128,14 @@ function readRecipient(to: string | undefined): Identity {
     .trim()
     .replace(/^whatsapp:/i, "")
     .replace(/(:\d+)?@(s\.whatsapp\.net|c\.us)$/i, "");
-  if (isBsuid(bare)) return { bsuid: bare };
-  const phone = parsePhone(bare);
-  if (phone === undefined)
+  const person = parseIdentity(bare);
+  if (!person)
     throw new RequestError(
       /@(g\.us|newsletter|broadcast)$/i.test(bare)
         ? "to is a group or a channel: only people can be written to"
         : 'to is no international number such as "+15551234567"',
     );
-  return { phone };
+  return person;
 }
 
 function decode(base64: string): Buffer {
