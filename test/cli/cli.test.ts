@@ -488,11 +488,20 @@ describe.concurrent("wa-cli send: the exit code says what became of it", () => {
     expect(Date.now() - startedAt).toBeLessThan(2000);
   });
 
-  test("4 names the next step", async () => {
+  test.each([
+    [401, 4, "KAPSO_API_KEY"],
+    [402, 1, "payment method"],
+  ])("%i: what is wrong with the key or the account, and the next step", async (status, code, why) => {
     await using world = await World.start();
-    world.refuse(401, { error: "Invalid API key" });
+    world.refuse(status, { error: "No" });
 
-    expect(read(await world.send("hi"))).toMatchObject({ hint: expect.stringContaining("KAPSO_API_KEY") });
+    const ran = await world.send("hi");
+
+    expect(ran.code).toBe(code);
+    expect(read(ran)).toMatchObject({
+      error: expect.stringContaining(why),
+      hint: expect.stringContaining("wa-cli preflight"),
+    });
   });
 
   test("a number id that Kapso does not know names the variable", async () => {
