@@ -30,19 +30,24 @@ export async function deliver(
   delivery: Delivery,
 ): Promise<readonly OutboxRow[]> {
   const { contact, deadline } = delivery;
+  const by = claimant(io.pid);
   const deliverer = new Deliverer(
     { outbox: store.outbox, sender, lanes: new Lanes(1), clock: systemClock, log: silentLog },
-    { by: claimant(io.pid), settleMs },
+    { by, settleMs, recordMs: Math.max(0, deadline - Date.now()) },
     io.signal,
   );
   const rows = () => readRows(store, delivery.ids);
+  // A process that had our number before us, and is gone.
+  if (store.outbox.claimants(contact).includes(by)) await store.outbox.recover(by, Date.now());
   while (!io.signal.aborted) {
     await takeOverFromDead(store, contact);
     await deliverer.drain(contact);
-    if (isOver(rows(), delivery)) break;
+    if (isOver(rows(), by, delivery)) break;
     await systemClock.sleep(Math.min(STEP_MS, Math.max(1, deadline - Date.now())), io.signal).catch(() => {});
   }
-  await takeBack(store, rows());
+  // What can not be written now is told as it is.
+  await store.outbox.recover(by, Date.now()).catch(() => {});
+  await takeBack(store, rows()).catch(() => {});
   return rows();
 }
 
@@ -86,7 +91,7 @@ async function takeBack(store: Store, rows: readonly OutboxRow[]): Promise<void>
 }
 
 /** True when waiting longer changes nothing for the caller. */
-function isOver(rows: readonly OutboxRow[], { deadline, isRepeated }: Delivery): boolean {
+function isOver(rows: readonly OutboxRow[], by: string, { deadline, isRepeated }: Delivery): boolean {
   const isLate = Date.now() >= deadline;
   const doubtful = rows.find(({ state }) => state === "doubt");
   // Whoever asks again wants to know what became of it, as far as that can be found out in time.
@@ -95,7 +100,8 @@ function isOver(rows: readonly OutboxRow[], { deadline, isRepeated }: Delivery):
   const oldest = rows.find(({ state }) => state === "queued" || state === "sending");
   if (!oldest) return true;
   if (isBlocked(oldest)) return true;
-  return oldest.state === "queued" ? isLate || oldest.due_at >= deadline : isLate && isRepeated;
+  // One of our own that is still being sent is one whose outcome could not be stored.
+  return isLate || (oldest.state === "queued" ? oldest.due_at >= deadline : oldest.claimed_by === by);
 }
 
 /** A process that was killed while it sent can not say so: its row is looked up, and not 90 seconds later. */

@@ -101,7 +101,7 @@ function failed(failure: Failure, rows: readonly OutboxRow[], json: SendReport):
   const report = { ...json, status, ...code } satisfies SendReport;
   const error = (exitCode: ExitCode, message: string, hint?: string) =>
     new CommandError(exitCode, message, { hint, report });
-  const why = failure.error ?? "no reason given";
+  const why = failure.error ?? (failure.state === "sending" ? "no outcome is stored yet" : "no reason given");
   const left = rows.filter((row) => row.wamid !== null && row.state === "accepted").length;
   const some = left === 0 ? "" : `${left} of ${rows.length} parts left, then: `;
   if (status === "unknown") {

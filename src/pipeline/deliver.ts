@@ -19,6 +19,8 @@ export interface DeliverOptions {
   readonly by: string;
   /** A send of unknown outcome must be absent from the provider's list this long before it is repeated. */
   readonly settleMs: number;
+  /** How long it is tried to store that WhatsApp took a message; shorter than a claim counts (90 s). */
+  readonly recordMs?: number;
 }
 
 const RETRY: Backoff = { firstMs: 1000, maxMs: 300_000 };
@@ -31,6 +33,8 @@ const UNQUOTABLE: ReadonlySet<string> = new Set(["100", "131009"]);
 /** Much shorter than the time after which a claim counts as abandoned. */
 const RENEW_MS = 30_000;
 const MIN_PAUSE_MS = 500;
+const RECORD_MS = 60_000;
+const RECORD_STEP_MS = 500;
 /** Tries of unknown outcome before a person has to decide. */
 const MAX_DOUBTS = 5;
 /** A status of a message that left comes within seconds; its webhook may be repeated once or twice. */
@@ -148,7 +152,7 @@ export class Deliverer {
     if (outcome.kind !== "blocked" && outcome.kind !== "unknown") this.#blocks = 0;
     switch (outcome.kind) {
       case "accepted":
-        return outbox.accepted(claim, outcome, now);
+        return this.#insist(() => outbox.accepted(claim, outcome, now));
       case "refused":
         // The quoted message may be too old or deleted: the answer is worth more than the quote.
         if (claim.quotes !== undefined && UNQUOTABLE.has(outcome.code ?? ""))
@@ -160,6 +164,20 @@ export class Deliverer {
         return this.#block(claim, outcome);
       case "unknown":
         return outbox.doubtUntil(claim, now + this.#nextLookMs(0), outcome.error);
+    }
+  }
+
+  /** A disk may be full and a file locked for a moment; forgotten, a message that left would have to be looked up. */
+  async #insist(write: () => Promise<void>): Promise<void> {
+    const { clock } = this.#parts;
+    const end = clock.now() + (this.#options.recordMs ?? RECORD_MS);
+    for (;;) {
+      try {
+        return await write();
+      } catch (error) {
+        if (clock.now() >= end || this.#signal.aborted) throw error;
+      }
+      await clock.sleep(RECORD_STEP_MS, this.#signal).catch(() => {});
     }
   }
 

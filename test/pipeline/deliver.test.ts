@@ -574,36 +574,48 @@ describe("run()", () => {
     expect(world.sender.texts).toEqual(["1"]);
   });
 
-  test("P7: a fault of the store after a send leads to a look, not to a second send", async () => {
-    const faults = [new Error("disk is full")];
-    using world = setUp({
-      wrap: (outbox) => ({
-        claim: (...given) => outbox.claim(...given),
-        accepted: async (...given) => {
-          const fault = faults.shift();
-          if (fault) throw fault;
-          return outbox.accepted(...given);
-        },
-        retryAt: (...given) => outbox.retryAt(...given),
-        doubtUntil: (...given) => outbox.doubtUntil(...given),
-        dead: (...given) => outbox.dead(...given),
-        unquote: (...given) => outbox.unquote(...given),
-        renew: (...given) => outbox.renew(...given),
-        isKnown: (wamid) => outbox.isKnown(wamid),
-        dueContacts: (now) => outbox.dueContacts(now),
-      }),
-    });
-    const { deliverer, sender, clock } = world;
-    await world.queue(ANN, "1");
-    sender.sightings = [{ kind: "found", wamid: "wamid.FOUND" }];
+  test.each([
+    ["a moment", 2, 0, ["accepted"]],
+    ["longer than a claim counts", Number.POSITIVE_INFINITY, 1, ["accepted"]],
+  ])(
+    "P7: a store that can not be written to for %s never leads to a second send",
+    async (_, faults, looks, states) => {
+      let left = faults;
+      using world = setUp({
+        wrap: (outbox) => ({
+          claim: (...given) => outbox.claim(...given),
+          accepted: async (...given) => {
+            if (left-- > 0) throw new Error("disk is full");
+            return outbox.accepted(...given);
+          },
+          retryAt: (...given) => outbox.retryAt(...given),
+          doubtUntil: (...given) => outbox.doubtUntil(...given),
+          dead: (...given) => outbox.dead(...given),
+          unquote: (...given) => outbox.unquote(...given),
+          renew: (...given) => outbox.renew(...given),
+          isKnown: (wamid) => outbox.isKnown(wamid),
+          dueContacts: (now) => outbox.dueContacts(now),
+        }),
+      });
+      const { deliverer, sender, clock } = world;
+      await world.queue(ANN, "1");
+      sender.sightings = [{ kind: "found", wamid: "wamid.FOUND" }];
 
-    await deliverer.drain(ANN);
-    clock.advance(120_000);
-    await deliverer.drain(ANN);
+      const drained = deliverer.drain(ANN);
+      for (let seconds = 0; seconds < 65; seconds++) {
+        await world.settled();
+        clock.advance(1000);
+      }
+      await drained;
+      left = 0;
+      clock.advance(60_000);
+      await deliverer.drain(ANN);
 
-    expect(sender.texts).toEqual(["1"]);
-    expect(world.states()).toEqual(["accepted"]);
-  });
+      expect(sender.texts).toEqual(["1"]);
+      expect(sender.looks).toHaveLength(looks);
+      expect(world.states()).toEqual(states);
+    },
+  );
 
   test("more than a burst to one person waits for the pair rate, not for a refusal", async () => {
     using world = setUp();
