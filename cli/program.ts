@@ -167,6 +167,7 @@ function addOutbox(program: Command, io: Io): void {
   withCommon(outbox.command("drop"))
     .argument("<id>", "number in the list", parseCount)
     .description("take a message off the list without sending it")
+    .option("--force", "also one that may have left already")
     .action(async (id: number, options) => {
       const { drop } = await import("./commands/outbox.ts");
       await drop(io, { ...options, id });

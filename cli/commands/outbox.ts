@@ -51,10 +51,17 @@ export async function retry(
   print(io, { json: { id: options.id, state: "queued" }, text }, options.json);
 }
 
-export async function drop(io: Io, options: LookOptions & { readonly id: number }): Promise<void> {
+export async function drop(
+  io: Io,
+  options: LookOptions & { readonly id: number; readonly force?: boolean },
+): Promise<void> {
   using opened = openStore(io, options);
   const { store } = opened;
   const row = find(store, options.id);
+  if ((row.state === "doubt" || mayHaveLeft(row)) && options.force !== true)
+    throw new CommandError(EXIT.unknown, `Message #${options.id} may have left already`, {
+      hint: `wa-cli outbox drop ${options.id} --force forgets it, and its idempotency key with it: the same command would send it again`,
+    });
   if (!(await store.outbox.drop(options.id)))
     throw new CommandError(EXIT.failed, `Message #${options.id} can not be dropped: it ${STATES[row.state]}`);
   print(

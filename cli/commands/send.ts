@@ -84,6 +84,8 @@ async function ask(parts: SendParts, { recipient, isTemplate }: ReadRequest): Pr
   const { decision, ifWritten } = judgeSend(person, config, { isTemplate, ownPhone });
   const openedAt = ifWritten && (await askLastInbound(person.to, parts, io.signal));
   if (openedAt === undefined) return requirePermission(decision);
+  // What waits for them to write leaves before this.
+  await store.people.noteOpened(person.to, openedAt, Date.now());
   return requirePermission(judgeSend({ to: person.to, openedAt }, config, { isTemplate, ownPhone }).decision);
 }
 

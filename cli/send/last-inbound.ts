@@ -2,12 +2,13 @@ import { withDeadline } from "../../src/deadline.ts";
 import type { Identity } from "../../src/message.ts";
 import { WINDOW_MS } from "../../src/pipeline/window.ts";
 import type { CloudApi } from "../../src/whatsapp/client.ts";
-import type { ApiConnection } from "../../src/whatsapp/connection.ts";
+import { ApiError, type ApiConnection } from "../../src/whatsapp/connection.ts";
 import { findLastInbound } from "../../src/whatsapp/last-inbound.ts";
+import { CommandError, exitCodeOfFailure } from "../exit-code.ts";
 
 const ASK_MS = 3000;
 
-/** When the person last wrote, by Kapso's own list: no daemon may have run here. */
+/** When the person last wrote, by Kapso's own list: no daemon may have run here. @throws CommandError when the key is refused */
 export async function askLastInbound(
   person: Identity,
   { api, connection }: { readonly api: CloudApi; readonly connection: ApiConnection },
@@ -18,5 +19,9 @@ export async function askLastInbound(
   const found = withDeadline(ASK_MS, signal, async (limit) =>
     findLastInbound(api, { person, phoneNumberId, since: Date.now() - WINDOW_MS }, limit),
   );
-  return found.catch(() => undefined);
+  return found.catch((error: unknown) => {
+    // Whatever else is wrong, WhatsApp may take the message all the same.
+    if (!(error instanceof ApiError) || error.failure.kind !== "blocked") return undefined;
+    throw new CommandError(exitCodeOfFailure(error.failure), error.message, { hint: error.hint });
+  });
 }

@@ -2,9 +2,11 @@ import { z } from "zod";
 import type { Identity } from "../message.ts";
 import type { Admission, Admitted, Repeated, SendKey } from "../pipeline/admission.ts";
 import type { SentCounts } from "../pipeline/send-policy.ts";
+import { windowOf } from "../pipeline/window.ts";
 import { contacts } from "./contacts.ts";
 import type { Database } from "./database.ts";
 import { insertOutgoing } from "./outbox-write.ts";
+import { findPerson } from "./people.ts";
 
 /** Inside the caller's transaction, so that neither a key nor a cap can be passed by two at once. */
 export function admit(
@@ -18,7 +20,10 @@ export function admit(
   if (!first) return { kind: "queued", ids: [] };
   const refusal = judge(countSent(db, first.to, since, now));
   if (refusal) return { kind: "refused", refusal };
-  return { kind: "queued", ids: insertOutgoing(db, messages, { key, heldFrom, now }) };
+  // They may have written since that was decided, and would not be waited for twice.
+  const isOpen = windowOf(findPerson(db, first.to, now)?.openedAt, now).kind === "open";
+  const held = isOpen ? undefined : heldFrom;
+  return { kind: "queued", ids: insertOutgoing(db, messages, { key, heldFrom: held, now }) };
 }
 
 /** The rows of a send that was named so. */

@@ -809,6 +809,19 @@ describe("wa-cli outbox", () => {
     expect(world.texts).toEqual(["accepted text", "next"]);
   });
 
+  test("P2: what may have left is dropped by --force only, for its idempotency key goes with it", async () => {
+    await using world = await World.start();
+    world.refuse(500, { error: "busy" });
+    const key = ["--idempotency-key", "k"];
+    const sent = await world.run(["send", "--to", TO, "--text", "hi", "--json", ...key]);
+
+    const refused = await world.run(["outbox", "drop", "1", "--json"]);
+    const forced = await world.run(["outbox", "drop", "1", "--force", "--json"]);
+
+    expect([sent.code, refused.code, forced.code]).toEqual([6, 6, 0]);
+    expect(read(refused)["hint"]).toMatch(/--force.*idempotency key/);
+  });
+
   // Whoever noted "#3" would otherwise decide on another message.
   test("a number that was dropped is not given again", async () => {
     await using world = await populated();

@@ -29,6 +29,29 @@ describe("wa-cli send: the 24-hour window", () => {
     expect((await world.send("hi", { env: CHECKED })).code).toBe(0);
   });
 
+  test("P3: what was held leaves before what is sent once the person wrote", async () => {
+    await using world = await World.start();
+    await wrote(world, 26 * HOUR);
+    const first = await world.send("first", { env: { ...CHECKED, WA_SEND_ON_CLOSED: "hold" } });
+    // Kapso knows of it, and no daemon has brought it yet.
+    world.kapso.receive({ from: DIGITS, text: "hello?" });
+
+    const second = await world.send("second", { env: CHECKED });
+
+    expect([read(first)["status"], read(second)["status"]]).toEqual(["held", "accepted"]);
+    expect(world.texts).toEqual(["first", "second"]);
+  });
+
+  test("4: a key that Kapso refuses is told as that, also of somebody whose window has to be asked for", async () => {
+    await using world = await World.start();
+    world.kapso.fault = () => ({ status: 401, body: JSON.stringify({ error: "Invalid API key" }) });
+
+    const ran = await world.send("hi", { env: CHECKED });
+
+    expect(ran.code).toBe(4);
+    expect(states(world)).toEqual([]);
+  });
+
   test("5: is closed after it, with the time and the way out, and nothing is asked of WhatsApp", async () => {
     await using world = await World.start();
     await wrote(world, 26 * HOUR);

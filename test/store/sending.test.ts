@@ -109,6 +109,16 @@ test("admit() counts what left lately and answered nobody", async () => {
   ]);
 });
 
+test("nothing is held for a person who wrote in the moment in which it is queued", async () => {
+  using folder = scratch();
+  using store = Store.open(folder.path);
+  await store.inbox.accept([inbound({ from: { phone: ANN }, sentAt: NOW - 1000 })], "poll", NOW);
+
+  await store.outbox.admit({ messages: [message("hi")], heldFrom: 0, since: SINCE, judge: yes }, NOW);
+
+  expect(store.outbox.counts()).toEqual({ queued: 1 });
+});
+
 test("what is held is nobody's to send until the person writes, and then is as new", async () => {
   using folder = scratch();
   using store = Store.open(folder.path);
