@@ -63,7 +63,8 @@ async function readRequest(io: Io, options: SendOptions): Promise<Request> {
   const heard = readWords(options);
   const named = parseRecipient(heard.recipient);
   const { replyTo, idempotencyKey } = options;
-  const quotes = replyTo && (await import("../send/simple.ts")).readWamid(replyTo, "--reply-to");
+  const quotes =
+    replyTo === undefined ? undefined : (await import("../send/simple.ts")).readWamid(replyTo, "--reply-to");
   // A list may bring its text along.
   const isOpen = heard.takesText && heard.text === undefined && heard.kind !== "list";
   const spoken: Spoken = isOpen ? { ...heard, text: await readStdin(io) } : heard;

@@ -1,17 +1,16 @@
-import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
+import { isBlank } from "../../src/blank.ts";
 import { describeError } from "../../src/errors.ts";
 import { describeOutgoing, type OutgoingContent, type RichContent } from "../../src/outgoing.ts";
 import type { NewOutgoing } from "../../src/pipeline/outbox.ts";
 import { BURST } from "../../src/pipeline/pair-rate.ts";
+import { readSmallFile } from "../../src/small-file.ts";
 import { brokenLimit } from "../../src/whatsapp/limits.ts";
 import { toMessages } from "../../src/whatsapp/messages.ts";
 import { splitText } from "../../src/whatsapp/split.ts";
 import type { Io } from "../io.ts";
 import { usage, type SendOptions, type Spoken } from "./options.ts";
-import { readStdin } from "./stdin.ts";
-
-const MAX_FILE_BYTES = 1_048_576;
+import { decodeText, readStdin } from "./stdin.ts";
 
 /** What is to be said, before a file of it is looked at. */
 export type Said = readonly OutgoingContent[];
@@ -73,14 +72,7 @@ async function readInteractive(io: Io, options: SendOptions, spoken: Spoken): Pr
 
 async function readList(io: Io, file: string, options: SendOptions, spoken: Spoken): Promise<RichContent> {
   const { readList: parseList } = await import("./list-file.ts");
-  const {
-    text: written,
-    rows,
-    sections = [],
-    button,
-    header,
-    footer,
-  } = parseList(await readSmall(file), file);
+  const { text: written, rows, sections = [], button, header, footer } = parseList(readText(file), file);
   const text = spoken.text ?? written ?? (await readStdin(io));
   const all = [...(rows ? [{ title: undefined, rows }] : []), ...sections];
   return {
@@ -106,7 +98,7 @@ function withId(
 
 async function readContacts(file: string): Promise<RichContent> {
   const { readCards } = await import("./vcard.ts");
-  const cards = readCards(await readSmall(file));
+  const cards = readCards(readText(file));
   if (cards.length === 0) throw usage(`${basename(file)} has no contact in it: it is no vCard`);
   return { type: "contacts", cards };
 }
@@ -116,7 +108,8 @@ async function textOf(io: Io, { text }: Spoken): Promise<string> {
 }
 
 async function partsOf(text: string, { markdown }: SendOptions): Promise<readonly string[]> {
-  return markdown ? toMessages(text) : splitText(text);
+  const parts = markdown ? await toMessages(text) : splitText(text);
+  return parts.filter((part) => !isBlank(part));
 }
 
 /** The text of an interactive message, which can not be split. */
@@ -125,10 +118,14 @@ async function bodyOf(text: string, options: SendOptions): Promise<string> {
   return parts.length <= 1 ? (parts[0] ?? "") : text;
 }
 
-async function readSmall(file: string): Promise<string> {
-  const bytes = await readFile(file).catch((error: unknown) => {
+function readText(file: string): string {
+  return decodeText(readSmall(file), file);
+}
+
+function readSmall(file: string): Buffer {
+  try {
+    return readSmallFile(file);
+  } catch (error) {
     throw usage(`Cannot read ${file}: ${describeError(error)}`);
-  });
-  if (bytes.length > MAX_FILE_BYTES) throw usage(`${file} is longer than 1 MiB`);
-  return bytes.toString("utf8");
+  }
 }

@@ -1,3 +1,4 @@
+import { isBsuid, parsePhone } from "../../src/phone.ts";
 import { CommandError, EXIT } from "../exit-code.ts";
 
 /** What the command line gives to `wa-cli send`. */
@@ -79,6 +80,11 @@ export function readWords(options: SendOptions): Spoken {
   const words = options.to === undefined ? others : options.words;
   if (recipient === undefined) throw usage("To whom? Give --to +15551234567, or the number before the words");
   if (kind === "react") return readReaction(options, recipient, words);
+  if (options.to !== undefined && first !== undefined && isRecipient(first))
+    throw usage(
+      `There are two recipients: --to, and ${first}`,
+      "send to one after the other; if it is what to say, write --text",
+    );
   if (options.text !== undefined && words.length > 0)
     throw usage(`There are two texts: --text, and the words "${words.join(" ")}"`);
   const text = options.text ?? (words.length > 0 ? words.join(" ") : undefined);
@@ -97,6 +103,11 @@ function readReaction({ text, replyTo }: SendOptions, recipient: string, words: 
   if (replyTo !== undefined)
     throw usage("A reaction names its message already: --reply-to does not go with --react");
   return { kind: "react", recipient, text: undefined, takesText: false, emoji: words[0] ?? "" };
+}
+
+function isRecipient(word: string): boolean {
+  const name = word.replace(/^contact:/, "");
+  return isBsuid(name) || parsePhone(name) !== undefined;
 }
 
 function hasOption(options: SendOptions, name: string): boolean {
