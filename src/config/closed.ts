@@ -1,6 +1,6 @@
-import { existsSync, readdirSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { configFolders, type Environment } from "./read.ts";
+import { configFolders, expandHome, type Environment } from "./read.ts";
 
 /** What nobody may be sent, whoever asks for it. */
 export interface Closed {
@@ -20,11 +20,23 @@ export function readClosed(
   ours: { readonly stateDir: string; readonly file: string | undefined; readonly secrets: readonly string[] },
 ): Closed {
   // https://docs.openclaw.ai/help/faq/where-things-live-on-disk
-  const openClaw = resolve(env["OPENCLAW_STATE_DIR"] || join(home, ".openclaw"));
-  const named = [ours.file, env["OPENCLAW_CONFIG_PATH"]].flatMap((path) => (path ? [resolve(path)] : []));
-  const names = existsSync(openClaw) ? readdirSync(openClaw) : [];
+  const openClaw = resolve(expandHome(env["OPENCLAW_STATE_DIR"] || "~/.openclaw", home));
+  const named = [ours.file, env["OPENCLAW_CONFIG_PATH"]].flatMap((path) =>
+    path ? [resolve(expandHome(path, home))] : [],
+  );
   return {
     closed: [ours.stateDir, ...configFolders(env, home), ...named, ...ours.secrets, openClaw],
-    open: names.filter((name) => OPEN.test(name)).map((name) => join(openClaw, name)),
+    open: namesIn(openClaw)
+      .filter((name) => OPEN.test(name))
+      .map((name) => join(openClaw, name)),
   };
+}
+
+function namesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    // Not there, or not ours to read.
+    return [];
+  }
 }

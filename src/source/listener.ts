@@ -217,11 +217,12 @@ export class Listener implements AsyncDisposable {
     const pieces = new Pieces();
     let size = 0;
     let count = 0;
-    this.#reading.set(request.socket, () => {
+    const stop = () => {
       // They would be kept until the other side has sent the rest.
       pieces.clear();
       resolve(BUSY);
-    });
+    };
+    this.#reading.set(request.socket, stop);
     request.on("data", (chunk: Buffer) => {
       size += chunk.length;
       // Each piece costs time, however small: nobody's body comes in a thousand crumbs.
@@ -241,7 +242,8 @@ export class Listener implements AsyncDisposable {
     try {
       return await promise;
     } finally {
-      this.#reading.delete(request.socket);
+      // The next request, sent ahead, may be read already.
+      if (this.#reading.get(request.socket) === stop) this.#reading.delete(request.socket);
     }
   }
 
