@@ -3,7 +3,7 @@ import { ConfigError, describeError, RelayError } from "../src/errors.ts";
 import { CommandError, EXIT, exitCodeOf, type ExitCode } from "./exit-code.ts";
 import type { Io } from "./io.ts";
 import { createProgram } from "./program.ts";
-import { refuseFlagAsValue } from "./values.ts";
+import { refuseFlagAsValue, refuseNul, refuseOtherDashes } from "./values.ts";
 
 /** Process → program → exit code. */
 export async function main(): Promise<void> {
@@ -26,8 +26,11 @@ export async function main(): Promise<void> {
 /** Runs one command line and reports how it ended. */
 export async function runCli(io: Io, args: readonly string[]): Promise<ExitCode> {
   try {
+    const program = createProgram(io, runCli);
+    refuseNul(args);
     refuseFlagAsValue(args);
-    await createProgram(io, runCli).parseAsync(args, { from: "user" });
+    refuseOtherDashes(args, program);
+    await program.parseAsync(args, { from: "user" });
     return EXIT.done;
   } catch (error) {
     const asJson = args.includes("--json");

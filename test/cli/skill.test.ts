@@ -32,6 +32,15 @@ function setUp() {
 }
 
 describe("wa-cli skill", () => {
+  test.each(["", " "])("install --dir %j puts nothing anywhere", async (dir) => {
+    using world = setUp();
+
+    const ran = await world.run(["skill", "install", `--dir=${dir}`]);
+
+    expect(ran).toMatchObject({ code: EXIT.usage, err: expect.stringContaining("--dir") });
+    expect(existsSync("whatsapp")).toBe(false);
+  });
+
   test("install puts it into OpenClaw's shared folder, twice changes nothing, and an older one is brought up to date", async () => {
     using world = setUp();
     mkdirSync(world.file(".openclaw"));

@@ -17,6 +17,8 @@ export interface RunOptions {
   readonly stdin?: string | (Readable & { readonly isTTY?: boolean });
   readonly env?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
+  /** Of the process that it is taken for. */
+  readonly pid?: number;
   /** To see what is said while it runs. */
   readonly stderr?: PassThrough;
 }
@@ -55,7 +57,10 @@ export class World implements AsyncDisposable {
   }
 
   /** Runs one command line. No output may ever show the key. */
-  async run(args: readonly string[], { stdin = "", env, signal, ...streams }: RunOptions = {}): Promise<Ran> {
+  async run(
+    args: readonly string[],
+    { stdin = "", env, signal, pid = process.pid, ...streams }: RunOptions = {},
+  ): Promise<Ran> {
     const [stdout, stderr] = [new PassThrough(), streams.stderr ?? new PassThrough()];
     const [out, err] = [collect(stdout), collect(stderr)];
     const io = {
@@ -70,7 +75,7 @@ export class World implements AsyncDisposable {
       stdout,
       stderr,
       signal: signal ?? new AbortController().signal,
-      pid: process.pid,
+      pid,
     };
     const code = await runCli(io, args);
     const ran = { code, out: out(), err: err() };

@@ -1,3 +1,4 @@
+import { execFileSync, spawn } from "node:child_process";
 import { chmodSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -635,6 +636,23 @@ describe("the environment", () => {
 
 describe("secrets", () => {
   const inFile = ["key\n", "key\r\n", "key"];
+
+  test("P10: come from a pipe, and neither a pipe nor a device keeps the program", () => {
+    using home = new Home();
+    const fifo = join(home.path, "fifo");
+    execFileSync("/usr/bin/env", ["mkfifo", fifo]);
+    const faults = (file: string) =>
+      problemsOf(() => home.load({ ...NUMBER, KAPSO_API_KEY_FILE: file })).join("\n");
+
+    expect(faults(fifo)).toContain("is empty");
+    expect(faults("/dev/zero")).toContain("longer than 1 MiB");
+    expect(problemsOf(() => home.load({}, "/dev/zero")).join()).toContain("longer than 1 MiB");
+
+    const writer = spawn("sh", ["-c", `echo key >'${fifo}'`]);
+    execFileSync("sleep", ["0.2"]);
+    expect(keyOf(home.load({ ...NUMBER, KAPSO_API_KEY_FILE: fifo }))).toBe("key");
+    writer.kill();
+  });
 
   test.each(inFile)("come from KAPSO_API_KEY_FILE (%j)", (text) => {
     using home = new Home();
