@@ -1,3 +1,4 @@
+import { maskPerson } from "../mask.ts";
 import { isBsuid, parsePhone } from "../phone.ts";
 import type { Values } from "./settings.ts";
 
@@ -34,7 +35,7 @@ function readRoles({ security }: Values, problems: string[]): Map<string, string
       const id = parsePerson(person, `security.roles.${role}`, problems);
       const other = roles.get(id);
       if (other !== undefined && other !== role)
-        problems.push(`security.roles: "${person}" is in both ${other} and ${role}: keep one`);
+        problems.push(`security.roles: "${maskPerson(person)}" is in both ${other} and ${role}: keep one`);
       roles.set(id, role);
     }
   }
@@ -48,6 +49,8 @@ function readRoles({ security }: Values, problems: string[]): Map<string, string
 function parsePerson(text: string, key: string, problems: string[]): string {
   const id = isBsuid(text) ? text : parsePhone(text);
   if (id === undefined)
-    problems.push(`${key}: "${text}" is neither an international number such as "+15551234567" nor a BSUID`);
+    problems.push(
+      `${key}: "${maskPerson(text)}" is neither an international number such as "+15551234567" nor a BSUID`,
+    );
   return id ?? text;
 }

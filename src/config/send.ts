@@ -1,3 +1,4 @@
+import { maskPerson } from "../mask.ts";
 import { isBsuid, parsePhone } from "../phone.ts";
 import type { Values } from "./settings.ts";
 
@@ -34,7 +35,9 @@ export function readSend({ send }: Values, problems: string[]): SendConfig {
   const people = send.allow_to.filter((entry) => !WORDS.has(entry));
   const ownPhone = send.own_number === undefined ? undefined : parsePhone(send.own_number);
   if (send.own_number !== undefined && ownPhone === undefined)
-    problems.push(`send.own_number: "${send.own_number}" is no international number such as "+15551234567"`);
+    problems.push(
+      `send.own_number: "${maskPerson(send.own_number)}" is no international number such as "+15551234567"`,
+    );
   return {
     settleMs: send.settle,
     allowTo: {
@@ -55,7 +58,7 @@ function readPerson(text: string, problems: string[]): string {
   const id = isBsuid(text) ? text : parsePhone(text);
   if (id === undefined)
     problems.push(
-      `send.allow_to (WA_SEND_ALLOW_TO): "${text}" is neither an international number such as "+15551234567" nor a BSUID, "roles", "recent" or "*"`,
+      `send.allow_to (WA_SEND_ALLOW_TO): "${maskPerson(text)}" is neither an international number such as "+15551234567" nor a BSUID, "roles", "recent" or "*"`,
     );
   return id ?? text;
 }

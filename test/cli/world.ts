@@ -17,6 +17,8 @@ export interface RunOptions {
   readonly stdin?: string | (Readable & { readonly isTTY?: boolean });
   readonly env?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
+  /** Somebody sits there. */
+  readonly isTerminal?: boolean;
   /** To see what is said while it runs. */
   readonly stderr?: PassThrough;
 }
@@ -55,8 +57,12 @@ export class World implements AsyncDisposable {
   }
 
   /** Runs one command line. No output may ever show the key. */
-  async run(args: readonly string[], { stdin = "", env, signal, ...streams }: RunOptions = {}): Promise<Ran> {
-    const [stdout, stderr] = [new PassThrough(), streams.stderr ?? new PassThrough()];
+  async run(
+    args: readonly string[],
+    { stdin = "", env, signal, isTerminal = false, ...streams }: RunOptions = {},
+  ): Promise<Ran> {
+    const stdout = Object.assign(new PassThrough(), { isTTY: isTerminal });
+    const stderr = streams.stderr ?? new PassThrough();
     const [out, err] = [collect(stdout), collect(stderr)];
     const io = {
       env: {
