@@ -120,7 +120,8 @@ describe("no command shows a secret or a whole number", () => {
     for (const secret of [...secrets, THEIR_TOKEN, "their-secret"]) expect(shown).not.toContain(secret);
     for (const number of [PHONE, NUMBER, "15559876543", "4915112345678", BSUID, QUESTION, ANSWER, NAMED])
       expect(shown).not.toContain(number);
-    // As it stands in ids of messages.
+    // However it is spelled, and as it stands in ids of messages.
+    expect(shown.replaceAll(/[ ().-]/g, "")).not.toContain(PHONE);
     expect(shown).not.toContain(Buffer.from(PHONE).toString("base64").slice(0, 12));
     expect(shown).not.toContain("\u001B");
   });
