@@ -77,10 +77,10 @@ export async function register(io: Io, options: Options & { readonly url?: strin
       { url, secret },
       io.signal,
     );
-    const text =
-      done === "unchanged" ? `Webhook ${id} is registered: ${url}` : `Webhook ${id} ${done}: ${url}`;
-    const next = isNews ? "\n→ restart wa-poller: it does not know the new secret yet" : "";
-    print(io, { json: { id, url, done, restart: isNews }, text: text + next }, options.json);
+    const shown = showUrl(url);
+    const line = `Webhook ${id} ${done === "unchanged" ? "is registered" : done}: ${shown}`;
+    const next = isNews ? ["→ restart wa-poller: it does not know the new secret yet"] : [];
+    print(io, { json: { id, url: shown, done, restart: isNews }, text: [line, ...next] }, options.json);
   });
 }
 
@@ -97,7 +97,7 @@ export async function remove(io: Io, options: Options): Promise<void> {
     const hint = config.webhook.register
       ? "; wa-poller registers it again, unless delivery.register = false"
       : "";
-    print(io, { json: { id: ours.id }, text: `Webhook ${ours.id} removed${hint}` }, options.json);
+    print(io, { json: { id: ours.id }, text: [`Webhook ${ours.id} removed${hint}`] }, options.json);
   });
 }
 
