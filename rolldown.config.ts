@@ -2,8 +2,11 @@ import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { defineConfig, type Plugin } from "rolldown";
 
+/** Optional: speed-ups of ws, which it looks for at run time, and what converts pictures. */
+export const EXTERNAL = ["bufferutil", "utf-8-validate", "sharp"];
+
 /** Puts the licences of everything that is bundled beside it, as they ask for. */
-function licences(): Plugin {
+export function licences(fileName = "licences.txt"): Plugin {
   return {
     name: "licences",
     generateBundle() {
@@ -19,7 +22,7 @@ function licences(): Plugin {
       });
       this.emitFile({
         type: "asset",
-        fileName: "licences.txt",
+        fileName,
         source: texts.join(`\n${"-".repeat(80)}\n\n`),
       });
     },
@@ -33,8 +36,7 @@ function licences(): Plugin {
 export default defineConfig({
   input: { "cli/bin": "cli/bin.ts", "poller/bin": "poller/bin.ts" },
   platform: "node",
-  // Optional speed-ups of ws, which it looks for at run time.
-  external: ["bufferutil", "utf-8-validate", "sharp"],
+  external: EXTERNAL,
   output: {
     dir: "dist",
     format: "esm",

@@ -1,10 +1,14 @@
 #!/usr/bin/env node
-// No static import: an old Node must reach the check before it meets syntax that it can not read.
+// Only what Node 12 can read, no static import and no await at the top: an old Node must reach the check.
 const [major = 0] = process.versions.node.split(".").map(Number);
 if (major < 24) {
   process.stderr.write(`wa-cli needs Node 24 or newer: this is ${process.version}\n`);
   process.exitCode = 1;
 } else {
+  void start();
+}
+
+async function start(): Promise<void> {
   // Agents call this in a loop: compiled code is kept between runs.
   const { enableCompileCache } = await import("node:module");
   enableCompileCache();

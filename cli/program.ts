@@ -109,11 +109,18 @@ function addStatus(program: Command, io: Io): void {
       "--watch",
       "go on until Ctrl-C: drawn anew on a terminal, else each change (with --json a line each)",
     )
+    .addOption(
+      new Option(
+        "--check",
+        "exit code 1, and what is wrong, unless the daemon runs and all its parts are well",
+      ).conflicts("watch"),
+    )
     .addHelpText(
       "after",
       `
 Examples:
   wa-cli status
+  wa-cli status --check        for a container's health check, or cron
   wa-cli status --watch --json`,
     )
     .action(async (options) => {

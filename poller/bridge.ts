@@ -3,9 +3,9 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { refusal } from "../src/bridge/access.ts";
 import { Dispatcher, type PreparedFile } from "../src/bridge/dispatch.ts";
-import { Gate } from "../src/bridge/gate.ts";
 import type { FileOrder } from "../src/bridge/request.ts";
 import { BRIDGE_LIMITS, BRIDGE_PATHS, BridgeServer, mediaPath } from "../src/bridge/server.ts";
+import { requireAccount } from "../src/config/account.ts";
 import { isCode } from "../src/errors.ts";
 import type { MediaFolder } from "../src/media/folder.ts";
 import { prepareOutgoing, type OutgoingParts } from "../src/media/outgoing.ts";
@@ -13,7 +13,7 @@ import { sniff } from "../src/media/sniff.ts";
 import type { Deliverer } from "../src/pipeline/deliver.ts";
 import type { MediaFile } from "../src/pipeline/media.ts";
 import { Listener } from "../src/source/listener.ts";
-import { ownNumberFact } from "../src/whatsapp/own-number.ts";
+import { knownOwnPhone } from "../src/whatsapp/own-number.ts";
 import { toMessages } from "../src/whatsapp/messages.ts";
 import { splitText } from "../src/whatsapp/split.ts";
 import type { Base } from "./base.ts";
@@ -65,7 +65,7 @@ export async function openBridge(
 }
 
 export function createBridgeServer(
-  base: Base,
+  { config, store, clock, log }: Base,
   { listener, mediaSecret }: OpenBridge,
   {
     board,
@@ -79,13 +79,18 @@ export function createBridgeServer(
     readonly outgoing: OutgoingParts;
   },
 ): BridgeServer {
-  const { config, store, clock, log } = base;
+  const account = requireAccount(config);
   const ownLog = log.child({ component: "bridge-http" });
   const count = () => (store.outbox.counts()["queued"] ?? 0) + (store.outbox.counts()["doubt"] ?? 0);
   let counted = { at: Number.NEGATIVE_INFINITY, waiting: 0 };
   const dispatcher = new Dispatcher({
-    gate: createGate(base),
-    row: (id) => store.outbox.get(id),
+    outbox: store.outbox,
+    people: store.people,
+    policy: config.send,
+    circumstances: () => ({
+      roles: config.security.roles,
+      ownPhone: config.send.ownPhone ?? knownOwnPhone(store.facts, account),
+    }),
     waiting: () => {
       if (clock.now() - counted.at > COUNT_MS) counted = { at: clock.now(), waiting: count() };
       return counted.waiting;
@@ -107,17 +112,6 @@ export function createBridgeServer(
     },
     { rateLimit: config.bridge.rateLimit, mediaSecret },
   );
-}
-
-function createGate({ config: { send, security, account }, store, clock }: Base): Gate {
-  const fact = "phoneNumberId" in account ? ownNumberFact(account.phoneNumberId) : undefined;
-  return new Gate({
-    outbox: store.outbox,
-    people: store.people,
-    ownPhone: () => send.ownPhone ?? (fact === undefined ? undefined : store.facts.get(fact)?.value),
-    policy: { ...send, roles: security.roles },
-    clock,
-  });
 }
 
 async function prepare(

@@ -1,2 +1,4 @@
-/** The same as in package.json, which a test compares. */
-export const VERSION = "0.1.0";
+import manifest from "../package.json" with { type: "json" };
+
+/** The one place that says it is package.json. */
+export const VERSION: string = manifest.version;

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { Script } from "node:vm";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { VERSION } from "../src/version.ts";
 
@@ -14,18 +15,35 @@ describe("the packed program", () => {
   const folder = mkdtempSync(join(tmpdir(), "wa-relay-pack-"));
   const env = { PATH: `${dirname(process.execPath)}:${process.env["PATH"]}`, HOME: folder };
   const program = (name: string) => join(folder, "prefix/bin", name);
+  let files: string[];
 
   beforeAll(async () => {
     const { stdout } = await run("npm", ["pack", "--json", "--pack-destination", folder], { cwd: ROOT });
-    const [{ filename }] = JSON.parse(stdout.slice(stdout.indexOf("[\n")));
+    const [{ filename, files: packed }] = JSON.parse(stdout.slice(stdout.indexOf("[\n")));
+    files = packed.map(({ path }: { readonly path: string }) => path);
     await run("npm", ["install", "-g", "--prefix", join(folder, "prefix"), join(folder, filename)], { env });
   }, 120_000);
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  test("VERSION is the one of package.json, and both programs say it", async () => {
-    expect(JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")).version).toBe(VERSION);
+  test("it holds the built programs, the skill and what people read, and nothing of how they are made", () => {
+    const rest = files.filter(
+      (path) => !/^(?:dist\/(?:chunks|cli|poller)\/[\w-]+\.js|docs\/[\w-]+\.md)$/.test(path),
+    );
+
+    expect(rest.toSorted()).toEqual([
+      "CHANGELOG.md",
+      "LICENSE",
+      "README.md",
+      "config.example.toml",
+      "dist/licences.txt",
+      "package.json",
+      "skills/whatsapp/SKILL.md",
+    ]);
+  });
+
+  test("both programs say the version of package.json, from any folder", async () => {
     for (const name of ["wa-poller", "wa-cli"])
-      expect((await run(program(name), ["--version"], { env })).stdout).toBe(`${VERSION}\n`);
+      expect((await run(program(name), ["--version"], { env, cwd: "/" })).stdout).toBe(`${VERSION}\n`);
   });
 
   test("wa-poller --sandbox takes a message through the whole bridge", async () => {
@@ -68,6 +86,36 @@ describe("the packed program", () => {
     expect(readFileSync(join(skills, "whatsapp", "SKILL.md"))).toEqual(readFileSync(stdout.trim()));
   });
 
+  // Node 20, 16 and 12 were tried by hand; here the newest one says that it is one of them.
+  test.each(["wa-poller", "wa-cli"])(
+    "on an older Node %s says in one sentence what it needs",
+    async (name) => {
+      const pretend = `Object.defineProperty(process, "versions", { value: { node: "20.19.0" } })`;
+      const failure = await run(
+        process.execPath,
+        ["--import", `data:text/javascript,${pretend}`, program(name)],
+        {
+          env,
+        },
+      ).catch((error: unknown) => error);
+
+      expect(failure).toMatchObject({
+        code: 1,
+        stderr: `${name} needs Node 24 or newer: this is ${process.version}\n`,
+      });
+    },
+  );
+
+  test.each(["wa-poller", "wa-cli"])("an older Node can read %s up to that sentence", (name) => {
+    const text = readFileSync(program(name), "utf8")
+      .replace(/^#!.*/, "")
+      .replace(/export *\{\};?\s*$/, "");
+
+    // A script has no static import, and no await at its top, which came with Node 14.8.
+    expect(() => new Script(text)).not.toThrow();
+    expect(text).not.toMatch(/\?\?|\?\.|#|\bstatic\b/);
+  });
+
   test("it carries the licences of what is bundled", () => {
     const texts = readFileSync(join(folder, "prefix/lib/node_modules/wa-relay/dist/licences.txt"), "utf8");
 
@@ -82,5 +130,23 @@ describe("the packed program", () => {
       "@modelcontextprotocol/server",
     ])
       expect(texts).toMatch(new RegExp(`^${name} \\d`, "m"));
+  });
+});
+
+describe("the version", () => {
+  const read = (file: string) => readFileSync(join(ROOT, file), "utf8");
+
+  test("stands in package.json, and whatever must repeat it agrees", () => {
+    const lock = JSON.parse(read("package-lock.json"));
+
+    expect([lock.version, lock.packages[""].version]).toEqual([VERSION, VERSION]);
+    expect(/^## (\S+)/m.exec(read("CHANGELOG.md"))?.[1]).toBe(VERSION);
+  });
+
+  test("is written nowhere else, but where the docs show what was printed", async () => {
+    const places = [".", ":!docs", ":!test"];
+    const { stdout } = await run("git", ["grep", "-lwF", VERSION, "--", ...places], { cwd: ROOT });
+
+    expect(stdout.trim().split("\n")).toEqual(["CHANGELOG.md", "package-lock.json", "package.json"]);
   });
 });

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import { getAsset, isSea } from "node:sea";
 import { expandHome, type Environment } from "../../src/config/read.ts";
 import { describeError } from "../../src/errors.ts";
 import { CommandError, EXIT } from "../exit-code.ts";
@@ -11,13 +12,20 @@ interface SkillOptions {
 }
 
 const NAME = "whatsapp";
-/** The same way up from the sources (`cli/commands`) and from the built program (`dist/chunks`). */
-const SKILL = resolve(import.meta.dirname, "../../skills", NAME, "SKILL.md");
+/**
+ * The same way up from the sources (`cli/commands`) and from the built program (`dist/chunks`). The single-file program
+ * has it inside, so there is no path.
+ */
+const SKILL = isSea() ? undefined : resolve(import.meta.dirname, "../../skills", NAME, "SKILL.md");
 /** No other skill of this name is about our command. */
 const OURS = /^metadata:.*"wa-cli"/m;
 
 /** Prints where the skill is that came with this program. */
 export function skillPath(io: Io, { json }: SkillOptions): void {
+  if (SKILL === undefined)
+    throw new CommandError(EXIT.failed, "The skill is inside this program, in no file of its own", {
+      hint: "wa-cli skill show prints it, wa-cli skill install puts it where OpenClaw looks",
+    });
   print(io, { json: { path: SKILL, folder: dirname(SKILL) }, text: SKILL }, json);
 }
 
@@ -79,7 +87,7 @@ function folderOf(path: string, env: Environment): string {
 
 function readSkill(): string {
   try {
-    return readFileSync(SKILL, "utf8");
+    return SKILL === undefined ? getAsset("SKILL.md", "utf8") : readFileSync(SKILL, "utf8");
   } catch (error) {
     throw new CommandError(EXIT.failed, `The skill is missing in this installation: ${describeError(error)}`);
   }

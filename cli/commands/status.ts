@@ -2,13 +2,14 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
-import { loadConfig } from "../../src/config/config.ts";
+import { loadConfig, type Config } from "../../src/config/config.ts";
 import { maskNumbers } from "../../src/mask.ts";
 import { maskContact } from "../../src/message.ts";
 import { isWell, PART_NAMES, type PartName } from "../../src/part.ts";
 import { GRACE_MS } from "../../src/pipeline/gap-detector.ts";
 import { DaemonLock } from "../../src/store/lock.ts";
 import { Store } from "../../src/store/store.ts";
+import { CommandError, EXIT } from "../exit-code.ts";
 import { paint, print, show, type Answer, type Io } from "../io.ts";
 
 const part = z.object({
@@ -70,6 +71,9 @@ interface Status {
 const WATCH_MS = 1000;
 const STUCK_ROWS = 10;
 const GAP_HOURS = 24;
+/** After so many polls that did not come something is wrong, however short the interval is. */
+const SILENT_POLLS = 4;
+const MIN_SILENCE_MS = 120_000;
 const NOTHING: Omit<Status, "state"> = {
   daemon: { alive: false },
   gateway: undefined,
@@ -88,16 +92,45 @@ interface Options {
   readonly config?: string;
   readonly json?: boolean;
   readonly watch?: boolean;
+  readonly check?: boolean;
 }
 
 /** Shows what the state folder tells; works while the daemon runs and while it does not. */
 export async function status(io: Io, options: Options): Promise<void> {
-  const { dir } = loadConfig({ env: io.env, file: options.config }).state;
-  if (options.watch === true) return watch(io, dir, options.json === true);
-  print(io, await look(dir, io), options.json);
+  const { state, delivery } = loadConfig({ env: io.env, file: options.config });
+  if (options.watch === true) return watch(io, state.dir, options.json === true);
+  const answer = await look(state.dir, io);
+  if (options.check === true) requireWell(answer.json, longestSilence(delivery));
+  print(io, answer, options.json);
 }
 
-async function look(folder: string, io: Io): Promise<Answer> {
+/** As strict as `/health`, for which nothing may listen while it only polls; and a process that hangs polls no more. */
+function requireWell(found: Status, silenceMs: number): void {
+  if (!found.daemon.alive)
+    throw new CommandError(EXIT.failed, "wa-poller is not running", { report: { ...found } });
+  const unwell = PART_NAMES.flatMap((name) => {
+    const state = found[name];
+    return state === undefined || isWell(name, state)
+      ? []
+      : [{ ...state, message: `${name}: ${state.message}` }];
+  });
+  const lastAt = found.poll?.lastAt;
+  if (lastAt !== undefined && Date.parse(lastAt) < Date.now() - silenceMs)
+    unwell.push({ kind: "silent", message: `poll: the last one was ${ago(lastAt)}` });
+  if (unwell.length === 0) return;
+  const hint = unwell.find((state) => state.hint !== undefined)?.hint;
+  const message = unwell.map((state) => state.message).join("; ");
+  throw new CommandError(EXIT.failed, message, { hint, report: { ...found } });
+}
+
+/** For how long there may be no poll, in milliseconds. */
+function longestSilence({ mode, pollFallback, pollIntervalMs }: Config["delivery"]): number {
+  // Polls that only follow webhooks come when those come.
+  if (mode !== "polling" && !pollFallback) return Number.POSITIVE_INFINITY;
+  return Math.max(MIN_SILENCE_MS, SILENT_POLLS * pollIntervalMs);
+}
+
+async function look(folder: string, io: Io): Promise<Answer & { readonly json: Status }> {
   if (!existsSync(join(folder, "relay.db"))) {
     const text = `wa-poller has not run yet: there is no state in ${folder}`;
     return { json: { ...NOTHING, state: folder }, text };

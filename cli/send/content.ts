@@ -7,19 +7,20 @@ import { BURST } from "../../src/pipeline/pair-rate.ts";
 import { brokenLimit } from "../../src/whatsapp/limits.ts";
 import { toMessages } from "../../src/whatsapp/messages.ts";
 import { splitText } from "../../src/whatsapp/split.ts";
-import type { Io } from "../io.ts";
-import { usage, type SendOptions, type Spoken } from "./options.ts";
-import { readStdin } from "./stdin.ts";
+import { usage, type MediaRequest, type SendRequest } from "./options.ts";
 
 const MAX_FILE_BYTES = 1_048_576;
 
-/** What is to be said, before a file of it is looked at. */
-export type Said = readonly OutgoingContent[];
-
-/** The messages of a command line, in order, none of them beyond a limit of WhatsApp's; undefined for a file. */
-export async function readContent(io: Io, options: SendOptions, spoken: Spoken): Promise<Said | undefined> {
-  if (spoken.kind === "media") return undefined;
-  const contents = await parse(io, options, spoken);
+/** The messages of a request, in order, none of them beyond a limit of WhatsApp's; the code of a kind is loaded when needed. */
+export async function readContents(
+  request: Exclude<SendRequest, MediaRequest>,
+  readText: () => Promise<string>,
+  isMarkdown: boolean,
+): Promise<readonly OutgoingContent[]> {
+  const contents: readonly OutgoingContent[] =
+    request.kind === "text"
+      ? (await split(request.text ?? (await readText()), isMarkdown)).map((text) => ({ type: "text", text }))
+      : [await readRich(request, async (text) => unsplit(text ?? (await readText()), isMarkdown))];
   for (const content of contents) requireLimits(content);
   if (contents.length === 0) throw usage("There is nothing to send: the text is empty");
   if (contents.length > BURST)
@@ -49,79 +50,43 @@ export function toOutgoing(content: OutgoingContent): Omit<NewOutgoing, "to"> {
   }
 }
 
-async function parse(io: Io, options: SendOptions, spoken: Spoken): Promise<Said> {
-  const { location, contact, react, template } = options;
-  if (spoken.kind === "text")
-    return (await partsOf(await textOf(io, spoken), options)).map((text) => ({ type: "text", text }));
-  if (location === undefined && contact === undefined && react === undefined && template === undefined)
-    return [await readInteractive(io, options, spoken)];
-  const simple = await import("./simple.ts");
-  if (location !== undefined) return [simple.readLocation(location)];
-  if (contact !== undefined) return [await readContacts(contact)];
-  if (react !== undefined) return [simple.readReaction(react, spoken.emoji)];
-  return [simple.readTemplate(template ?? "", options.lang, options.param ?? [])];
+async function readRich(
+  request: Exclude<SendRequest, MediaRequest | { readonly kind: "text" }>,
+  body: (text: string | undefined) => Promise<string>,
+): Promise<RichContent> {
+  const rich = await import("./rich-content.ts");
+  switch (request.kind) {
+    case "buttons":
+      return rich.readButtons(request.value, await body(request.text));
+    case "link":
+      return rich.readLink(request.value, await body(request.text));
+    case "list": {
+      const { readList } = await import("./list-file.ts");
+      const { text, ...list } = readList(await readSmall(request.value), request.value);
+      return { ...list, text: await body(request.text ?? text) };
+    }
+    case "contact": {
+      const { readCards } = await import("./vcard.ts");
+      const cards = readCards(await readSmall(request.value));
+      if (cards.length === 0) throw usage(`${basename(request.value)} has no contact in it: it is no vCard`);
+      return { type: "contacts", cards };
+    }
+    case "location":
+      return rich.readLocation(request.value);
+    case "react":
+      return rich.readReaction(request.value, request.emoji);
+    case "template":
+      return rich.readTemplate(request);
+  }
 }
 
-async function readInteractive(io: Io, options: SendOptions, spoken: Spoken): Promise<RichContent> {
-  if (options.list !== undefined) return readList(io, options.list, options, spoken);
-  const { readButtons, readLink } = await import("./simple.ts");
-  const text = await bodyOf(await textOf(io, spoken), options);
-  return options.buttons === undefined
-    ? readLink(options.link ?? "", text)
-    : readButtons(options.buttons, text);
+async function split(text: string, isMarkdown: boolean): Promise<readonly string[]> {
+  return isMarkdown ? toMessages(text) : splitText(text);
 }
 
-async function readList(io: Io, file: string, options: SendOptions, spoken: Spoken): Promise<RichContent> {
-  const { readList: parseList } = await import("./list-file.ts");
-  const {
-    text: written,
-    rows,
-    sections = [],
-    button,
-    header,
-    footer,
-  } = parseList(await readSmall(file), file);
-  const text = spoken.text ?? written ?? (await readStdin(io));
-  const all = [...(rows ? [{ title: undefined, rows }] : []), ...sections];
-  return {
-    type: "list",
-    text: await bodyOf(text, options),
-    button,
-    ...(header !== undefined && { header }),
-    ...(footer !== undefined && { footer }),
-    sections: all.map((section) => ({
-      ...(section.title !== undefined && { title: section.title }),
-      // What is pressed comes back as its title, unless it has an id.
-      rows: section.rows.map(({ title, ...row }) => withId(title, row)),
-    })),
-  };
-}
-
-function withId(
-  title: string,
-  { id, description }: { readonly id?: string | undefined; readonly description?: string | undefined },
-) {
-  return { id: id ?? title, title, ...(description !== undefined && { description }) };
-}
-
-async function readContacts(file: string): Promise<RichContent> {
-  const { readCards } = await import("./vcard.ts");
-  const cards = readCards(await readSmall(file));
-  if (cards.length === 0) throw usage(`${basename(file)} has no contact in it: it is no vCard`);
-  return { type: "contacts", cards };
-}
-
-async function textOf(io: Io, { text }: Spoken): Promise<string> {
-  return text ?? readStdin(io);
-}
-
-async function partsOf(text: string, { markdown }: SendOptions): Promise<readonly string[]> {
-  return markdown ? toMessages(text) : splitText(text);
-}
-
-/** The text of an interactive message, which can not be split. */
-async function bodyOf(text: string, options: SendOptions): Promise<string> {
-  const parts = await partsOf(text, options);
+/** The text of an interactive message is one, or too long. */
+async function unsplit(text: string, isMarkdown: boolean): Promise<string> {
+  const parts = await split(text, isMarkdown);
   return parts.length <= 1 ? (parts[0] ?? "") : text;
 }
 

@@ -10,7 +10,7 @@ import type { Store } from "../../src/store/store.ts";
 import type { Io } from "../io.ts";
 import type { Wait } from "./options.ts";
 
-export interface Delivery {
+interface Delivery {
   readonly ids: readonly number[];
   readonly contact: string;
   /** Another call queued them: it may still be at work, or gone. */
@@ -34,7 +34,7 @@ export async function deliver(
     { by: claimant(io.pid), settleMs },
     io.signal,
   );
-  const rows = () => read(store, delivery.ids);
+  const rows = () => readRows(store, delivery.ids);
   while (!io.signal.aborted) {
     await takeOverFromDead(store, contact);
     await deliverer.drain(contact);
@@ -53,7 +53,7 @@ export async function awaitStatus(
   wait: Exclude<Wait, "accepted">,
 ): Promise<readonly OutboxRow[]> {
   for (;;) {
-    const rows = read(store, ids);
+    const rows = readRows(store, ids);
     const isSettled = rows.every((row) => row.state !== "accepted" || hasReached(row, wait));
     if (isSettled || io.signal.aborted || Date.now() >= deadline) return rows;
     await systemClock.sleep(STEP_MS, io.signal).catch(() => {});
@@ -65,8 +65,20 @@ export function hasReached({ status }: OutboxRow, wait: Wait): boolean {
   return status !== null && RANK[status] >= RANK[wait];
 }
 
-function read(store: Store, ids: readonly number[]): OutboxRow[] {
+export function readRows(store: Store, ids: readonly number[]): readonly OutboxRow[] {
   return ids.flatMap((id) => store.outbox.get(id) ?? []);
+}
+
+/** Its caller was told that it did not leave, and why. */
+export function isTakenBack({ state, code }: OutboxRow): boolean {
+  return state === "dead" && (code === "withdrawn" || code === "credentials" || code === "account");
+}
+
+/** Takes a send off the list that was taken back as a whole; false when it was not. */
+export async function dropTakenBack(store: Store, rows: readonly OutboxRow[]): Promise<boolean> {
+  if (!rows.every(isTakenBack)) return false;
+  for (const { id } of rows) await store.outbox.drop(id);
+  return true;
 }
 
 /** Nothing may leave later than the caller was told; what waits for the person to write goes when its head did not leave. */

@@ -2,30 +2,38 @@ import { parse as parseToml } from "smol-toml";
 import { z } from "zod";
 import { describeError } from "../../src/errors.ts";
 import { parseJson } from "../../src/json.ts";
+import type { RichContent } from "../../src/outgoing.ts";
 import { usage } from "./options.ts";
 
-const row = z.union([
-  z.string().transform((title) => ({ title })),
-  z.strictObject({ id: z.string().optional(), title: z.string(), description: z.string().optional() }),
-]);
+type ListContent = Extract<RichContent, { readonly type: "list" }>;
+
+const words = z.string().exactOptional();
+const row = z
+  .union([
+    z.string().transform((title) => ({ title })),
+    z.strictObject({ id: words, title: z.string(), description: words }),
+  ])
+  // What is pressed comes back as its title, unless it has an id.
+  .transform((choice) => ({ id: choice.title, ...choice }));
 const rows = z.array(row);
 
 /** A list as it stands in a file: sections with rows, or rows alone. */
 const listFile = z.strictObject({
-  text: z.string().optional(),
+  text: words,
   button: z.string(),
-  header: z.string().optional(),
-  footer: z.string().optional(),
-  rows: rows.optional(),
-  sections: z.array(z.strictObject({ title: z.string().optional(), rows })).optional(),
+  header: words,
+  footer: words,
+  rows: rows.exactOptional(),
+  sections: z.array(z.strictObject({ title: words, rows })).default([]),
 });
 
-export type ListFile = z.output<typeof listFile>;
-
-/** JSON or TOML, whichever it is. */
-export function readList(text: string, name: string): ListFile {
-  const parsed = listFile.safeParse(/^\s*\{/.test(text) ? parseJson(text) : toml(text, name));
-  if (parsed.success) return parsed.data;
+/** JSON or TOML, whichever it is; it may leave the text to the command line. */
+export function readList(file: string, name: string): Omit<ListContent, "text"> & { readonly text?: string } {
+  const parsed = listFile.safeParse(/^\s*\{/.test(file) ? parseJson(file) : toml(file, name));
+  if (parsed.success) {
+    const { rows: alone, sections, ...list } = parsed.data;
+    return { ...list, type: "list", sections: alone ? [{ rows: alone }, ...sections] : sections };
+  }
   const [issue] = parsed.error.issues;
   throw usage(
     `${name} is no list: ${issue?.path.join(".") || "the file"}: ${issue?.message ?? "it can not be read"}`,

@@ -11,7 +11,7 @@ import type { OutgoingContent } from "../../src/outgoing.ts";
 import { isLoopback } from "../../src/url.ts";
 import type { Io } from "../io.ts";
 import { requireLimits } from "./content.ts";
-import { usage, type SendOptions } from "./options.ts";
+import { usage, type MediaRequest } from "./options.ts";
 
 /**
  * A file that a person names may be anywhere: it is copied below `folder`, as an answer's is. A model may name only those
@@ -19,12 +19,12 @@ import { usage, type SendOptions } from "./options.ts";
  * talked the agent into.
  */
 export async function prepareMedia(
-  options: SendOptions & { readonly media: string },
+  request: MediaRequest,
   { account, media, state }: Config,
   folder: string,
   { signal, isAgent = false }: Pick<Io, "signal" | "isAgent">,
 ): Promise<OutgoingContent> {
-  const { media: reference, as, caption = "" } = options;
+  const { value: reference, as } = request;
   const limits = { retentionMs: media.keepMs, quotaBytes: media.quotaBytes };
   // A provider on this machine is a stand-in, and may have files here too.
   const isStandIn = "baseUrl" in account && isLoopback(account.baseUrl);
@@ -47,7 +47,7 @@ export async function prepareMedia(
   );
   if (prepared.kind === "refused") throw usage(`Cannot send ${reference}: ${prepared.reason}`);
   try {
-    return toContent(options, prepared, caption);
+    return toContent(request, prepared);
   } catch (error) {
     await rm(prepared.file.path, { force: true });
     throw error;
@@ -55,9 +55,8 @@ export async function prepareMedia(
 }
 
 function toContent(
-  { media: reference, as, filename: asked }: SendOptions & { readonly media: string },
+  { value: reference, as, caption = "", filename: asked }: MediaRequest,
   prepared: Extract<Awaited<ReturnType<typeof prepareOutgoing>>, { kind: "file" }>,
-  caption: string,
 ): OutgoingContent {
   // Nobody gets something else than what was asked for.
   if (as !== undefined && prepared.as !== as)

@@ -1,20 +1,22 @@
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import { contactId, maskContact, type Identity } from "../message.ts";
-import type { Admitted, SendKey } from "../pipeline/admission.ts";
-import type { Refusal } from "../pipeline/conscience.ts";
+import type { Admission, Admitted, Repeated, SendKey } from "../pipeline/admission.ts";
 import type { OutgoingMedia } from "../pipeline/media.ts";
 import type { NewOutgoing } from "../pipeline/outbox.ts";
+import { judge, plan, queue, type SenderRights } from "../pipeline/send-gate.ts";
+import type { Circumstances, Recipient, Refusal, SendPolicy } from "../pipeline/send-policy.ts";
+import { sendStatus, type OutboxState } from "../pipeline/send-status.ts";
+import { WINDOW_CODE } from "../pipeline/window.ts";
 import type { WebAnswer } from "../source/listener.ts";
 import { failure, json } from "./access.ts";
-import type { Gate } from "./gate.ts";
 import type { FileOrder, TextOrder } from "./request.ts";
 
 /** A message in the outbox, as far as its sender is told. */
 export interface Row {
   readonly id: number;
   readonly contact: string;
-  readonly state: "held" | "queued" | "sending" | "doubt" | "accepted" | "dead";
+  readonly state: OutboxState;
   readonly wamid: string | null;
   readonly code: string | null;
   readonly error: string | null;
@@ -31,8 +33,14 @@ export type PreparedFile =
   | { readonly kind: "refused"; readonly reason: string };
 
 export interface DispatchParts {
-  readonly gate: Gate;
-  readonly row: (id: number) => Row | undefined;
+  readonly outbox: {
+    admit(admission: Admission, now: number): Promise<Admitted>;
+    findKey(key: SendKey): Repeated | undefined;
+    get(id: number): Row | undefined;
+  };
+  readonly people: { find(to: Identity, now: number): Recipient | undefined };
+  readonly policy: SendPolicy;
+  readonly circumstances: () => Omit<Circumstances, "now">;
   /** Messages that have not left yet. */
   readonly waiting: () => number;
   /** Called when something was queued for a person. */
@@ -52,8 +60,12 @@ const MAX_WAITING = 10_000;
 
 /** A repetition of what a cap was against is worth trying about so soon. */
 const CAP_RETRY_SECONDS = 60;
-/** Meta's code for a message outside the 24-hour window, which agents know. */
-const WINDOW_CODE = "131047";
+
+/**
+ * What an agent sends by itself can not be told from its answers, so whoever wrote in the last 24 hours may be answered,
+ * as with any other agent. Of whom we know nothing WhatsApp knows more: they may have written before we were there.
+ */
+const RIGHTS: SenderRights = { mayAnswer: true, unknownWindow: "open" };
 
 /** The messages of a request, or why there are none. */
 type Make = () => Promise<readonly NewOutgoing[] | string>;
@@ -97,17 +109,17 @@ export class Dispatcher {
     signal: AbortSignal,
     make: Make,
   ): Promise<WebAnswer> {
-    const { row, waiting, clock, log, wakeDelivery } = this.#parts;
+    const { outbox, waiting, clock, log, wakeDelivery } = this.#parts;
     if (waiting() >= MAX_WAITING) {
       const full = failure(503, `${MAX_WAITING} messages wait to be sent: see wa-cli outbox`);
       return { ...full, headers: { "Retry-After": "60" } };
     }
     const admitted = await this.#inTurn(contactId(to), () => this.#admit(to, key, make));
     if ("status" in admitted) return admitted;
-    const rows = () => admitted.ids.flatMap((id) => row(id) ?? []);
+    const rows = () => admitted.ids.flatMap((id) => outbox.get(id) ?? []);
     const [first] = rows();
     if (!first) return failure(400, "There is nothing to send: the text is empty");
-    const isRepeated = admitted.kind === "known";
+    const isRepeated = admitted.kind === "repeated";
     log.debug(
       { outboxId: first.id, to: maskContact(first.contact), parts: admitted.ids.length },
       "message queued",
@@ -125,19 +137,22 @@ export class Dispatcher {
     key: SendKey | undefined,
     make: Make,
   ): Promise<Exclude<Admitted, { kind: "refused" }> | WebAnswer> {
-    const { gate } = this.#parts;
-    const before = key && gate.find(key);
-    if (before) return checkKnown(before);
-    const passage = gate.judge(to);
-    if (passage.kind === "refused") return refused(passage.refusal);
-    if (passage.kind === "closed") {
-      const since = new Date(passage.since).toISOString();
-      const error = `The 24-hour window of this person is closed since ${since}: only templates are taken until they write (wa-cli send --template)`;
+    const { outbox, people, policy, circumstances, clock } = this.#parts;
+    const before = key && outbox.findKey(key);
+    if (before) return checkRepeated(before);
+    const now = clock.now();
+    const decision = judge(people.find(to, now) ?? { to }, policy, { ...circumstances(), ...RIGHTS, now });
+    if (decision.kind === "refused") return refused(decision.refusal);
+    if (decision.kind === "closed") {
+      const { window } = decision;
+      const since = window.kind === "closed" ? ` since ${new Date(window.since).toISOString()}` : "";
+      const error = `The 24-hour window of this person is closed${since}: only templates are taken until they write (wa-cli send --template)`;
       return json(422, { success: false, status: "failed", code: WINDOW_CODE, error });
     }
     const made = await make();
     if (typeof made === "string") return failure(422, made);
-    return checkKnown(await gate.admit(made, passage, key));
+    const queuedAt = clock.now();
+    return checkRepeated(await queue(outbox, { ...plan(made, decision, policy, queuedAt), key }, queuedAt));
   }
 
   async #inTurn<T>(key: string, work: () => Promise<T>): Promise<T> {
@@ -152,7 +167,7 @@ export class Dispatcher {
   }
 }
 
-function checkKnown(admitted: Admitted): Exclude<Admitted, { kind: "refused" }> | WebAnswer {
+function checkRepeated(admitted: Admitted): Exclude<Admitted, { kind: "refused" }> | WebAnswer {
   if (admitted.kind === "refused") return refused(admitted.refusal);
   if (admitted.kind === "queued" || admitted.isSame) return admitted;
   return failure(
@@ -167,14 +182,11 @@ function refused({ rule, message, hint }: Refusal): WebAnswer {
   return { ...json(429, answer), headers: { "Retry-After": String(CAP_RETRY_SECONDS) } };
 }
 
-/** Waiting longer would tell nothing more. */
+/** Waiting longer would tell nothing more: all is settled, in doubt, or blocked. */
 function isOver(rows: readonly Row[]): boolean {
   const open = rows.find(({ state }) => state === "queued" || state === "sending" || state === "doubt");
-  return open === undefined || open.state === "doubt" || isBlocked(open);
-}
-
-function isBlocked({ state, code }: Row): boolean {
-  return state === "queued" && (code === "credentials" || code === "account");
+  if (open?.state !== "queued") return open?.state !== "sending";
+  return open.code === "credentials" || open.code === "account";
 }
 
 /**
@@ -184,13 +196,11 @@ function isBlocked({ state, code }: Row): boolean {
 function answerFor(id: number, rows: readonly Row[], isRepeated: boolean): WebAnswer {
   const messageIds = rows.flatMap(({ wamid }) => wamid ?? []);
   const report = { id, messageId: messageIds[0] ?? null, messageIds, ...(isRepeated && { repeated: true }) };
-  const dead = rows.find(({ state }) => state === "dead");
-  if (dead) {
-    const error = dead.error ?? "WhatsApp refused it";
-    return json(422, { success: false, ...report, status: "failed", code: dead.code, error });
-  }
   const open = rows.find(({ state }) => state !== "accepted");
   if (!open) return json(200, { success: true, ...report, status: "accepted" });
-  const status = open.state === "doubt" ? "unknown" : open.state === "held" ? "held" : "queued";
-  return json(202, { success: true, ...report, status, ...(open.error !== null && { reason: open.error }) });
+  const { code, error } = open;
+  const status = sendStatus(open);
+  if (status === "failed")
+    return json(422, { success: false, ...report, status, code, error: error ?? "WhatsApp refused it" });
+  return json(202, { success: true, ...report, status, ...(error !== null && { reason: error }) });
 }

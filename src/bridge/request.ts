@@ -4,7 +4,7 @@ import { MAX_TEXT_CHARS } from "../content.ts";
 import { parseJson } from "../json.ts";
 import type { Identity } from "../message.ts";
 import { isBsuid, parsePhone } from "../phone.ts";
-import type { SendKey } from "../pipeline/admission.ts";
+import { KEY_NAME, type SendKey } from "../pipeline/admission.ts";
 import type { WebRequest } from "../source/listener.ts";
 
 /** A text that is to be sent. */
@@ -74,7 +74,7 @@ export function readKey({ path, headers, body }: WebRequest): SendKey | undefine
   if (given === undefined) return undefined;
   // The draft wants it in quotation marks; few write them.
   const name = typeof given === "string" ? given.replace(/^"(.*)"$/, "$1") : "";
-  if (!/^[\x21-\x7E]{1,200}$/.test(name))
+  if (!KEY_NAME.test(name))
     throw new RequestError("Idempotency-Key must be 1 to 200 printable characters without spaces");
   return { name, request: createHash("sha256").update(`${path}\n`).update(body).digest("hex") };
 }

@@ -151,13 +151,20 @@ class Reader {
 
   #readSecret(setting: Setting, file: string, name: string): unknown {
     try {
-      const text = readFileSync(expandHome(file, this.#home), "utf8").trim();
+      const text = readFileSync(this.#expand(file), "utf8").trim();
       if (text === "") this.#problems.push(`${name}: ${file} is empty`);
       return text === "" ? undefined : fromText(setting, text, name);
     } catch (error) {
       this.#problems.push(`${name}: cannot read it: ${describeError(error)}`);
       return undefined;
     }
+  }
+
+  /** Secret managers keep files in the session's folder, whose name only the system knows. */
+  #expand(file: string): string {
+    const folder = this.#env["XDG_RUNTIME_DIR"];
+    const whole = folder ? file.replace(/^\$XDG_RUNTIME_DIR(?=\/)/, () => folder) : file;
+    return expandHome(whole, this.#home);
   }
 }
 

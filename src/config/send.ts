@@ -1,28 +1,10 @@
 import { maskPerson } from "../mask.ts";
 import { isBsuid, parsePhone } from "../phone.ts";
+import type { OnClosed, SendPolicy } from "../pipeline/send-policy.ts";
 import type { Values } from "./settings.ts";
 
-/** What happens to a message for a person whose 24-hour window is closed. */
-export type OnClosed =
-  | { readonly kind: "fail" }
-  /** It waits until they write. */
-  | { readonly kind: "hold" }
-  /** The template is sent, and the message waits until they write. */
-  | { readonly kind: "template"; readonly name: string; readonly language: string };
-
-export interface SendConfig {
+export interface SendConfig extends SendPolicy {
   readonly settleMs: number;
-  readonly allowTo: {
-    readonly everybody: boolean;
-    readonly roles: boolean;
-    readonly recent: boolean;
-    readonly people: ReadonlySet<string>;
-  };
-  readonly perRecipient: { readonly max: number; readonly windowMs: number };
-  readonly perDay: { readonly max: number; readonly windowMs: number };
-  readonly onClosed: OnClosed;
-  /** False leaves the judgement of the window to WhatsApp. */
-  readonly checkWindow: boolean;
   /** Digits of the bridge's own number, if it is configured. */
   readonly ownPhone: string | undefined;
 }

@@ -1,5 +1,8 @@
-import type { Refusal, SentCounts } from "./conscience.ts";
+import type { Refusal, SentCounts } from "./send-policy.ts";
 import type { NewOutgoing } from "./outbox.ts";
+
+/** Printable, without spaces. */
+export const KEY_NAME = /^[\x21-\x7E]{1,200}$/;
 
 /** What a caller named a send. */
 export interface SendKey {
@@ -19,8 +22,14 @@ export interface Admission {
   readonly judge: (counts: SentCounts) => Refusal | undefined;
 }
 
+/** The key was given before. */
+export interface Repeated {
+  readonly kind: "repeated";
+  readonly ids: readonly number[];
+  readonly isSame: boolean;
+}
+
 export type Admitted =
   | { readonly kind: "queued"; readonly ids: readonly number[] }
-  /** The key was given before. */
-  | { readonly kind: "known"; readonly ids: readonly number[]; readonly isSame: boolean }
+  | Repeated
   | { readonly kind: "refused"; readonly refusal: Refusal };

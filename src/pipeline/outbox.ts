@@ -15,15 +15,7 @@ export interface NewOutgoing {
 }
 
 /** A message on its way to one person. */
-export interface Outgoing {
-  readonly to: Identity;
-  /** With a file, its caption. */
-  readonly text: string;
-  readonly media?: OutgoingMedia | undefined;
-  /** What is neither text nor file; `text` describes it then. */
-  readonly content?: RichContent | undefined;
-  /** wamid of the message that it quotes. */
-  readonly quotes?: string | undefined;
+export interface Outgoing extends NewOutgoing {
   /** Comes back in status webhooks as `biz_opaque_callback_data`, and so tells what became of a send. */
   readonly trackingId: string;
 }

@@ -3,6 +3,9 @@ import type { Content } from "../content.ts";
 /** So long after a person's last message anything may be sent to them; later, only templates that Meta approved. */
 export const WINDOW_MS = 86_400_000;
 
+/** Meta's code for a message that came too late; callers are told it before Meta is asked, too. */
+export const WINDOW_CODE = "131047";
+
 /** Whether a person may be sent more than templates. */
 export type ReplyWindow =
   | { readonly kind: "open"; readonly until: number }

@@ -1,7 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { z } from "zod";
-import type { Admission, Admitted, SendKey } from "../pipeline/admission.ts";
+import type { Identity } from "../message.ts";
+import type { Admission, Admitted, Repeated, SendKey } from "../pipeline/admission.ts";
 import type { NewOutgoing } from "../pipeline/outbox.ts";
+import type { SentCounts } from "../pipeline/send-policy.ts";
 import { contacts } from "./contacts.ts";
 import type { Database } from "./database.ts";
 
@@ -58,25 +60,31 @@ export function admit(
   { messages, key, heldFrom, since, judge }: Admission,
   now: number,
 ): Admitted {
-  const known = key && findKey(db, key);
-  if (known) return known;
-  const contact = messages[0] && contacts.idOf(db, messages[0].to, now);
-  const refusal = judge({
-    toPerson: count(db, since.toPerson, contact),
-    toAll: count(db, since.toAll),
-  });
+  const before = key && findKey(db, key);
+  if (before) return before;
+  const [first] = messages;
+  if (!first) return { kind: "queued", ids: [] };
+  const refusal = judge(countSent(db, first.to, since, now));
   if (refusal) return { kind: "refused", refusal };
   return { kind: "queued", ids: insertOutgoing(db, messages, { key, heldFrom, now }) };
 }
 
 /** The rows of a send that was named so. */
-export function findKey(db: Database, { name, request }: SendKey): Admitted | undefined {
+export function findKey(db: Database, { name, request }: SendKey): Repeated | undefined {
   const first = db.get("SELECT batch, request FROM outbox WHERE idempotency_key = :name", { name });
   if (!first) return undefined;
   const ids = db
     .all("SELECT id FROM outbox WHERE batch = :batch ORDER BY id", { batch: String(first["batch"]) })
     .map(({ id }) => Number(id));
-  return { kind: "known", ids, isSame: first["request"] === request };
+  return { kind: "repeated", ids, isSame: first["request"] === request };
+}
+
+/** What answered no question and left, or is about to. */
+export function countSent(db: Database, to: Identity, since: Admission["since"], now: number): SentCounts {
+  return {
+    toPerson: count(db, since.toPerson, contacts.idOf(db, to, now)),
+    toAll: count(db, since.toAll),
+  };
 }
 
 /** Messages that answered no question; what was given up before it left does not count. */

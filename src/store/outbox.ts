@@ -1,7 +1,9 @@
 import { z } from "zod";
-import type { Admission, Admitted, SendKey } from "../pipeline/admission.ts";
+import type { Identity } from "../message.ts";
+import type { Admission, Admitted, Repeated, SendKey } from "../pipeline/admission.ts";
 import type { Accepted, Claim, Outbox, Reason } from "../pipeline/outbox.ts";
-import { admit, findKey } from "./admission.ts";
+import type { SentCounts } from "../pipeline/send-policy.ts";
+import { admit, countSent, findKey } from "./admission.ts";
 import { contacts } from "./contacts.ts";
 import type { Database, Parameters } from "./database.ts";
 import { outboxRow, toClaim, type OutboxRow } from "./outbox-row.ts";
@@ -32,8 +34,13 @@ export class SqliteOutbox implements Outbox {
   }
 
   /** What became of the send that was named so; undefined when there was none. */
-  findKey(key: SendKey): Admitted | undefined {
+  findKey(key: SendKey): Repeated | undefined {
     return findKey(this.#db, key);
+  }
+
+  /** What the caps would count. */
+  countSent(to: Identity, since: Admission["since"], now: number): SentCounts {
+    return countSent(this.#db, to, since, now);
   }
 
   /** Who works, or worked, on this person's row. */

@@ -40,15 +40,12 @@ export const MAX = {
   parameter: 1024,
 } as const;
 
-type Check = () => BrokenLimit | undefined;
+/** Undefined when it is kept. */
+type Check = BrokenLimit | undefined;
 
 /** The first limit that the message breaks; undefined when WhatsApp should take it. */
 export function brokenLimit(content: OutgoingContent): BrokenLimit | undefined {
-  for (const check of checksOf(content)) {
-    const broken = check();
-    if (broken) return broken;
-  }
-  return undefined;
+  return checksOf(content).find((broken) => broken !== undefined);
 }
 
 function checksOf(content: OutgoingContent): readonly Check[] {
@@ -179,21 +176,15 @@ function range(limit: string, value: number, max: number): Check {
 }
 
 function unique(limit: string, choices: readonly Choice[], key: "id" | "title"): Check {
-  return rule(
-    limit,
-    new Set(choices.map((choice) => choice[key])).size === choices.length,
-    "two are the same",
-  );
+  const isKept = new Set(choices.map((choice) => choice[key])).size === choices.length;
+  return rule(limit, isKept, "two are the same");
 }
 
 function address(limit: string, url: string): Check {
-  return rule(
-    limit,
-    /^https?:\/\/[^\s/]+/i.test(url) && URL.canParse(url),
-    `"${url}" is no http or https address`,
-  );
+  const isKept = /^https?:\/\/[^\s/]+/i.test(url) && URL.canParse(url);
+  return rule(limit, isKept, `"${url}" is no http or https address`);
 }
 
 function rule(limit: string, isKept: boolean, message: string): Check {
-  return () => (isKept ? undefined : { limit, message: `${limit}: ${message}` });
+  return isKept ? undefined : { limit, message: `${limit}: ${message}` };
 }

@@ -25,9 +25,8 @@ export async function learnOwnPhone(
   { api, connection }: { readonly api: CloudApi; readonly connection: ApiConnection },
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  const fact = ownNumberFact(connection.phoneNumberId);
-  const known = facts.get(fact);
-  if (known) return known.value;
+  const known = knownOwnPhone(facts, connection);
+  if (known !== undefined) return known;
   const path = `${connection.graphPath(connection.phoneNumberId)}?fields=display_phone_number`;
   const asked = withDeadline(ASK_MS, signal, async (limit) =>
     connection.provider === "kapso" ? api.number(limit) : connection.call({ path }, limit),
@@ -35,10 +34,18 @@ export async function learnOwnPhone(
   // WhatsApp refuses such a send as well; here it is only refused sooner.
   const answer = numberAnswer.safeParse(await asked.catch(() => undefined));
   const phone = parsePhone(answer.data?.display_phone_number ?? "");
-  if (phone !== undefined) await facts.set(fact, phone, connection.clock.now());
+  if (phone !== undefined) await facts.set(factOf(connection), phone, connection.clock.now());
   return phone;
 }
 
-export function ownNumberFact(phoneNumberId: string): string {
+/** Our own number, if it was learnt before. */
+export function knownOwnPhone(
+  facts: Pick<Facts, "get">,
+  account: Pick<ApiConnection, "phoneNumberId">,
+): string | undefined {
+  return facts.get(factOf(account))?.value;
+}
+
+function factOf({ phoneNumberId }: Pick<ApiConnection, "phoneNumberId">): string {
   return `own-number.${phoneNumberId}`;
 }

@@ -39,7 +39,12 @@ async function withWorld<T>(
       return `re ${message}`;
     },
   });
-  await using daemon = new Daemon({ kapso, gateway, bin: POLLER, env: { WA_LOG_LEVEL: "warn", ...env } });
+  await using daemon = new Daemon({
+    kapso,
+    gateway,
+    command: [process.execPath, POLLER],
+    env: { WA_LOG_LEVEL: "warn", ...env },
+  });
   daemon.start();
   await until("a poll", () => kapso.requests.length > 0);
   // Awaited here: the world ends when this function returns.

@@ -47,7 +47,7 @@ export async function withWorld<T>(bin: string, run: (world: World) => Promise<T
   await using daemon = new Daemon({
     kapso,
     gateway,
-    bin,
+    command: [process.execPath, bin],
     env: {
       WA_LOG_LEVEL: "warn",
       KAPSO_MODE: "domain",

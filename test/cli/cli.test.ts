@@ -488,11 +488,20 @@ describe.concurrent("wa-cli send: the exit code says what became of it", () => {
     expect(Date.now() - startedAt).toBeLessThan(2000);
   });
 
-  test("4 names the next step", async () => {
+  test.each([
+    [401, 4, "KAPSO_API_KEY"],
+    [402, 1, "payment method"],
+  ])("%i: what is wrong with the key or the account, and the next step", async (status, code, why) => {
     await using world = await World.start();
-    world.refuse(401, { error: "Invalid API key" });
+    world.refuse(status, { error: "No" });
 
-    expect(read(await world.send("hi"))).toMatchObject({ hint: expect.stringContaining("KAPSO_API_KEY") });
+    const ran = await world.send("hi");
+
+    expect(ran.code).toBe(code);
+    expect(read(ran)).toMatchObject({
+      error: expect.stringContaining(why),
+      hint: expect.stringContaining("wa-cli preflight"),
+    });
   });
 
   test("a number id that Kapso does not know names the variable", async () => {
@@ -596,6 +605,61 @@ describe("wa-cli status", () => {
     });
     expect(text.out).toMatch(/running.*4711/);
     expect(text.out).toContain("→ start it");
+  });
+
+  describe("--check", () => {
+    /** A daemon whose gateway and poll say so of themselves, and that polled so long ago. */
+    async function checked(gateway: string, poll: string, ageMs: number, { isAlive = true, env = {} } = {}) {
+      await using world = await World.start();
+      await world.send("hi");
+      using lock = isAlive ? DaemonLock.tryAcquire(world.state) : undefined;
+      expect(lock !== undefined).toBe(isAlive);
+      {
+        using store = Store.open(world.state);
+        const facts = {
+          daemon: { pid: 4711, version: "1", startedAt: Date.now() },
+          gateway: { kind: gateway, message: "Gateway is so", hint: "do this" },
+          poll: { kind: poll, message: "Poll is so" },
+        };
+        for (const [name, fact] of Object.entries(facts))
+          await store.facts.set(name, JSON.stringify(fact), Date.now());
+        await store.facts.moveCursor("poll", 1, Date.now() - ageMs);
+      }
+      return await world.run(["status", "--check", "--json"], { env });
+    }
+
+    test("is 0 while the daemon runs and its parts are well", async () => {
+      const ran = await checked("connected", "polling", 100_000);
+
+      expect(ran.code).toBe(0);
+      expect(read(ran)).toMatchObject({ daemon: { alive: true } });
+    });
+
+    test("does not wait for polls that only follow webhooks", async () => {
+      const env = { KAPSO_MODE: "domain", KAPSO_POLL_FALLBACK: "false" };
+
+      expect((await checked("connected", "polling", 1_800_000, { env })).code).toBe(0);
+    });
+
+    test.each([
+      ["a part is unwell", "unreachable", "polling", 0, true, "gateway: Gateway is so"],
+      ["two are", "unreachable", "failing", 0, true, "gateway: Gateway is so; poll: Poll is so"],
+      [
+        "nothing was polled for long",
+        "connected",
+        "polling",
+        150_000,
+        true,
+        "poll: the last one was 3 min ago",
+      ],
+      ["it does not run", "connected", "polling", 0, false, "wa-poller is not running"],
+    ])("is 1 when %s, and says so", async (_, gateway, poll, ageMs, isAlive, error) => {
+      const ran = await checked(gateway, poll, ageMs, { isAlive });
+
+      expectFailure(ran, 1);
+      expect(read(ran)).toMatchObject({ error, daemon: { alive: isAlive } });
+      if (gateway !== "connected") expect(read(ran)["hint"]).toBe("do this");
+    });
   });
 
   test("sees that the daemon died, whatever it wrote before", async () => {

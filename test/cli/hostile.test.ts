@@ -16,7 +16,7 @@ const END = "C0FFEE4711";
 
 /** What is told to commands that others' words can reach. */
 const SHOWN: Readonly<Record<string, readonly (readonly string[])[]>> = {
-  status: [[]],
+  status: [[], ["--check"]],
   preflight: [[]],
   "outbox list": [["--all"]],
   "webhook list": [[]],

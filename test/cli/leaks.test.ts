@@ -22,7 +22,7 @@ const NAMED = wamidOf(PHONE, "3EB0C0FFEE09");
 
 /** Every command → what is given to it. */
 const SHOWN: Readonly<Record<string, readonly (readonly string[])[]>> = {
-  status: [[]],
+  status: [[], ["--check"]],
   preflight: [[]],
   "outbox list": [["--all"]],
   "outbox retry": [["1"], ["2"], ["3"]],

@@ -372,7 +372,7 @@ describe("wa-cli mcp --allow-send", () => {
     const { isError, answer } = await host.call("send", { to: TO, text: "hello" });
 
     expect(isError).toBe(true);
-    expect(answer).toMatchObject({ status: "refused", rule: "send.allow_to", exitCode: 2 });
+    expect(answer).toMatchObject({ status: "refused", code: "send.allow_to", exitCode: 2 });
     expect(requestsToSend(world)).toEqual([]);
   });
 
@@ -384,7 +384,7 @@ describe("wa-cli mcp --allow-send", () => {
     const closed = await host.call("send", { to: TO, text: "hello" });
     const template = await host.call("send_template", { to: TO, template: "hello_world" });
 
-    expect(closed).toMatchObject({ isError: true, answer: { exitCode: 5, rule: "24-hour window" } });
+    expect(closed).toMatchObject({ isError: true, answer: { exitCode: 5, code: "131047" } });
     expect(template.answer).toMatchObject({ exitCode: 0 });
     expect(world.kapso.sent).toHaveLength(1);
   });

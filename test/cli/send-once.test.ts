@@ -1,10 +1,11 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import { createProgram } from "../../cli/program.ts";
 import { Store } from "../../src/store/store.ts";
 import { accountEnv } from "../account.ts";
 import { until } from "../poller/daemon.ts";
@@ -65,17 +66,102 @@ describe("wa-cli send --idempotency-key", () => {
     expect(world.texts).toEqual(["hi", "hi", "hi"]);
   });
 
-  test.each([
-    ["text", ["send", "--to", TO, "--text", "ho", ...KEY]],
-    ["recipient", ["send", "--to", "+15559876543", "--text", "hi", ...KEY]],
-    ["kind", ["send", "--to", TO, "--text", "hi", "--buttons", "Yes", ...KEY]],
-  ])("2: the same key for another %s", async (_, args) => {
+  describe("2: the same key with another", () => {
+    const NAMES = ["json", "config", "wait", "timeout", "dryRun", "idempotencyKey"];
+    const WAMID = "wamid.HBgL";
+    const [file, text] = [
+      ["--media", "1.txt"],
+      ["--text", "hi"],
+    ];
+    /** Each option with two values; what else it takes goes before. */
+    const OPTIONS: Readonly<
+      Record<string, readonly [readonly string[], readonly string[], readonly string[]]>
+    > = {
+      to: [text, ["--to", TO], ["--to", "+15559876543"]],
+      text: [[], ["--text", "hi"], ["--text", "ho"]],
+      media: [[], file, ["--media", "2.txt"]],
+      as: [file, [], ["--as", "document"]],
+      caption: [file, ["--caption", "a"], ["--caption", "b"]],
+      filename: [file, ["--filename", "a.txt"], ["--filename", "b.txt"]],
+      location: [[], ["--location", "1,2"], ["--location", "1,3"]],
+      contact: [[], ["--contact", "1.vcf"], ["--contact", "2.vcf"]],
+      react: [["👍"], ["--react", `${WAMID}1`], ["--react", `${WAMID}2`]],
+      replyTo: [text, ["--reply-to", `${WAMID}1`], ["--reply-to", `${WAMID}2`]],
+      buttons: [text, ["--buttons", "Yes"], ["--buttons", "No"]],
+      list: [text, ["--list", "1.toml"], ["--list", "2.toml"]],
+      link: [text, ["--link", "a=https://e.com/1"], ["--link", "a=https://e.com/2"]],
+      template: [[], ["--template", "one"], ["--template", "two"]],
+      lang: [
+        ["--template", "one"],
+        ["--lang", "de"],
+        ["--lang", "en"],
+      ],
+      param: [
+        ["--template", "one"],
+        ["--param", "1=a"],
+        ["--param", "1=b"],
+      ],
+      markdown: [text, [], ["--no-markdown"]],
+      // The words.
+      "": [["--react", WAMID], ["👍"], ["👎"]],
+    };
+
+    test("option that there is", () => {
+      const send = createProgram(
+        { ...process, signal: new AbortController().signal },
+        async () => 0,
+      ).commands.find((command) => command.name() === "send");
+      const names = send?.options.map((option) => option.attributeName());
+      expect([...Object.keys(OPTIONS), ...NAMES].toSorted()).toEqual(["", ...(names ?? [])].toSorted());
+    });
+
+    test.each(Object.entries(OPTIONS))("%s", async (name, [rest, one, other]) => {
+      await using world = await World.start();
+      for (const each of ["1", "2"]) {
+        writeFileSync(join(world.home, `${each}.txt`), "x");
+        writeFileSync(join(world.home, `${each}.vcf`), "BEGIN:VCARD\nFN:Ana\nEND:VCARD");
+        writeFileSync(join(world.home, `${each}.toml`), 'button = "b"\nrows = ["a"]');
+      }
+      const line = (args: readonly string[]) => [
+        "send",
+        ...(name === "to" ? [] : ["--to", TO]),
+        ...[...rest, ...args].map((arg) => (/^\d\.\w+$/.test(arg) ? join(world.home, arg) : arg)),
+        ...KEY,
+      ];
+
+      const first = await world.run(line(one));
+      const same = await world.run(line(one));
+      const ran = await world.run(line(other));
+
+      expect([first, same]).toMatchObject([{ code: 0 }, { code: 0 }]);
+      expect(ran).toMatchObject({ code: 2, err: expect.stringContaining("another message") });
+      expect(world.kapso.sent).toHaveLength(1);
+    });
+
+    test("text on standard input, for a list too", async () => {
+      await using world = await World.start();
+      writeFileSync(join(world.home, "list"), 'button = "b"\nrows = ["a"]');
+      for (const args of [[], ["--list", join(world.home, "list")]]) {
+        const line = ["send", "--to", TO, ...args, "--idempotency-key", `key-${args.length}`];
+
+        expect((await world.run(line, { stdin: "hi" })).code).toBe(0);
+        expect((await world.run(line, { stdin: "hi" })).code).toBe(0);
+        expect((await world.run(line, { stdin: "ho" })).code).toBe(2);
+      }
+      expect(world.kapso.sent).toHaveLength(2);
+    });
+  });
+
+  test("how it is run does not make another message of it", async () => {
     await using world = await World.start();
     await world.run(keyed("hi"));
 
-    const ran = await world.run(args);
-
-    expect(ran).toMatchObject({ code: 2, err: expect.stringContaining("another message") });
+    for (const args of [
+      [...keyed("hi").slice(0, -1), "--timeout", "5"],
+      ["send", TO, "hi", ...KEY],
+    ])
+      expect((await world.run(args)).code).toBe(0);
+    expect((await world.run(["send", "--to", TO, ...KEY], { stdin: "hi" })).code).toBe(0);
     expect(world.texts).toEqual(["hi"]);
   });
 
@@ -286,6 +372,6 @@ test.each([[["--version"]], [["send", "--help"]], [["--help"]]])("%j loads nothi
 
 test("send of a text loads no code of files, lists or contact cards", async () => {
   expect(await loaded(["send", "--to", TO, "--text", "hi", "--dry-run"])).not.toMatch(
-    /src\/media\/|send\/(media|vcard|list-file|simple)|marked|file-type|sharp|modelcontextprotocol/,
+    /src\/media\/|send\/(media|vcard|list-file|rich-content)|marked|file-type|sharp|modelcontextprotocol/,
   );
 });

@@ -425,6 +425,7 @@ describe("wa-cli send --dry-run", () => {
           text: { body: "*hi*", preview_url: false },
         },
       ],
+      note: "Not asked: whether it is the bridge's own number",
     });
     expect(text.out).toMatch(/Nothing was sent.*"body": "\*hi\*"/s);
     expect(world.kapso.requests).toEqual([]);
@@ -456,7 +457,73 @@ describe("wa-cli send --dry-run", () => {
     const ran = await world.run(["send", "--to", TO, "--text", "hi", "--dry-run", "--json"], { env });
 
     expect(ran.code).toBe(2);
-    expect(read(ran)).toMatchObject({ rule: "send.allow_to" });
+    expect(read(ran)).toMatchObject({ code: "send.allow_to" });
+  });
+
+  test("by a cap too, and writes nothing", async () => {
+    await using world = await World.start();
+    const env = { WA_SEND_PER_DAY: "1" };
+    await world.send("one", { env });
+    const dry = ["send", "--to", TO, "--text", "two", "--dry-run", "--json"];
+
+    const ran = await world.run(dry, { env });
+    const sent = await world.send("two", { env });
+
+    expect(read(ran)).toEqual(read(sent));
+    expect(read(ran)).toMatchObject({ code: "send.per_day", exitCode: 2 });
+    expect(world.texts).toEqual(["one"]);
+    using store = Store.open(world.state);
+    expect(store.outbox.list({ all: true, limit: 9 })).toHaveLength(1);
+  });
+
+  test("does not ask Kapso whether the person wrote, says so, and what if they did not", async () => {
+    await using world = await World.start();
+    world.kapso.receive({ from: DIGITS, text: "hello", sentAt: Date.now() - 3_600_000 });
+    const dry = ["send", "--to", TO, "--text", "hi", "--dry-run", "--json"];
+    const strict = { WA_SEND_ALLOW_TO: "", WA_SEND_CHECK_WINDOW: "" };
+
+    const unlisted = await world.run(dry, { env: strict });
+    const closed = await world.run(dry, { env: { ...strict, WA_SEND_ALLOW_TO: "*" } });
+    const held = await world.run(dry, {
+      env: { ...strict, WA_SEND_ALLOW_TO: "*", WA_SEND_ON_CLOSED: "hold" },
+    });
+    expect(world.kapso.requests).toEqual([]);
+    const sent = await world.send("hi", { env: strict });
+
+    expect([unlisted, closed, held, sent].map(({ code }) => code)).toEqual([0, 0, 0, 0]);
+    for (const [ran, why] of [
+      [unlisted, /not asked.*if they did not: .*send\.allow_to/i],
+      [closed, /not asked.*if they did not: .*window is not open/i],
+      [held, /not asked.*if they did, .*at once/i],
+    ] as const)
+      expect(read(ran)["note"]).toMatch(why);
+    expect([unlisted, closed, held].map((ran) => read(ran)["heldFrom"])).toEqual([undefined, undefined, 0]);
+  });
+
+  test("Meta could not be asked either: what is not known to have written is refused at once", async () => {
+    await using world = await World.start();
+    const env = {
+      WA_PROVIDER: "meta",
+      WHATSAPP_ACCESS_TOKEN: "token",
+      WHATSAPP_PHONE_NUMBER_ID: "100",
+      WA_SEND_CHECK_WINDOW: "true",
+    };
+
+    const ran = await world.run(["send", "--to", TO, "--text", "hi", "--dry-run"], { env });
+
+    expect(ran).toMatchObject({ code: 5, err: expect.stringContaining("window is not open") });
+  });
+
+  test("what was sent under the same key would not leave again; another message under it is refused", async () => {
+    await using world = await World.start();
+    const line = (text: string) => ["send", "--to", TO, "--text", text, "--idempotency-key", "k", "--json"];
+    await world.run(line("hi"));
+
+    const same = await world.run([...line("hi"), "--dry-run"]);
+    const other = await world.run([...line("ho"), "--dry-run"]);
+
+    expect([same.code, other.code]).toEqual([0, 2]);
+    expect(read(same)).toMatchObject({ messages: [], note: expect.stringContaining("sent before") });
   });
 });
 

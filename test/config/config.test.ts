@@ -651,6 +651,17 @@ describe("secrets", () => {
     expect(keyOf(home.loadText('[kapso]\napi_key_file = "~/secret"\n', NUMBER))).toBe("key");
   });
 
+  test("may be in the folder of the session, where secret managers put them", () => {
+    using home = new Home();
+    home.write("session/agenix/key", "key");
+    const toml = '[kapso]\napi_key_file = "$XDG_RUNTIME_DIR/agenix/key"\n';
+
+    expect(keyOf(home.loadText(toml, { ...NUMBER, XDG_RUNTIME_DIR: join(home.path, "session") }))).toBe(
+      "key",
+    );
+    expect(home.problems(toml, NUMBER)).toEqual([expect.stringContaining("$XDG_RUNTIME_DIR/agenix/key")]);
+  });
+
   test.each([
     ["KAPSO_API_KEY_FILE", "kapso", "api_key"],
     ["KAPSO_PHONE_NUMBER_ID_FILE", "kapso", "phone_number_id"],

@@ -14,20 +14,20 @@ export interface DaemonSetup {
   readonly kapso: StandInKapso;
   readonly gateway: Pick<EchoGateway, "url">;
   readonly env?: Readonly<Record<string, string>>;
-  /** The program to run: the sources unless it is given. */
-  readonly bin?: string;
+  /** What starts the program: Node with the sources unless it is given. */
+  readonly command?: readonly [string, ...string[]];
 }
 
 /** A real `wa-poller` process on a state folder of its own, which outlives restarts. */
 export class Daemon implements AsyncDisposable {
   readonly folder = mkdtempSync(join(tmpdir(), "wa-poller-test-"));
   readonly #env: Record<string, string>;
-  readonly #bin: string;
+  readonly #command: readonly [string, ...string[]];
   #child: ChildProcess | undefined;
   #log = "";
 
-  constructor({ kapso, gateway, env, bin = BIN }: DaemonSetup) {
-    this.#bin = bin;
+  constructor({ kapso, gateway, env, command = [process.execPath, BIN] }: DaemonSetup) {
+    this.#command = command;
     this.#env = {
       PATH: process.env["PATH"] ?? "",
       HOME: this.folder,
@@ -57,7 +57,9 @@ export class Daemon implements AsyncDisposable {
   }
 
   start(): void {
-    const child = spawn(process.execPath, [this.#bin], {
+    const [program, ...args] = this.#command;
+    const child = spawn(program, args, {
+      cwd: this.folder,
       env: this.#env,
       stdio: ["ignore", "ignore", "pipe"],
     });

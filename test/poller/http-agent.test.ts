@@ -279,7 +279,7 @@ describe.concurrent("wa-poller with an agent that speaks HTTP", { timeout: 90_00
 });
 
 describe.concurrent("what an agent sends", { timeout: 90_000 }, () => {
-  test("a file by path, address of ours or base64, with caption and name; and none from elsewhere", async () => {
+  test("a file by path or base64, with caption and name; and none from elsewhere", async () => {
     await using world = await setUp();
     const { kapso, daemon, post, start } = world;
     await start();
@@ -307,11 +307,11 @@ describe.concurrent("what an agent sends", { timeout: 90_000 }, () => {
     ];
 
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 422, 422, 422, 400]);
-    expect(kapso.sent.map(({ text, media }) => [text, media?.type])).toEqual([
-      ["Sales", "image"],
-      ["", "image"],
-      ["", "image"],
-      ["", "document"],
+    expect(kapso.sent.map(({ text, media }) => [text, media?.type, media?.filename])).toEqual([
+      ["Sales", "image", undefined],
+      ["", "image", undefined],
+      ["", "image", undefined],
+      ["", "document", "t.csv"],
     ]);
     expect(kapso.media.uploads).toHaveLength(4);
     expect(JSON.stringify(kapso.requests)).not.toContain("..");

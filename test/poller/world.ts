@@ -1,18 +1,17 @@
 import { EchoGateway, type EchoOptions } from "../../src/sandbox/gateway.ts";
 import { StandInKapso } from "../../src/sandbox/kapso.ts";
-import { Daemon } from "./daemon.ts";
+import { Daemon, type DaemonSetup } from "./daemon.ts";
 
-export interface Setup {
+export interface Setup extends Pick<DaemonSetup, "env" | "command"> {
   readonly echo?: EchoOptions;
-  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** A stand-in for Kapso, an agent that answers "re" and what it was told, and a daemon between them, not yet started. */
-export async function createWorld({ echo, env = {} }: Setup = {}) {
+export async function createWorld({ echo, ...setup }: Setup = {}) {
   const stack = new AsyncDisposableStack();
   const kapso = stack.use(await StandInKapso.start());
   const gateway = stack.use(await EchoGateway.start({ reply: ({ message }) => `re ${message}`, ...echo }));
-  const daemon = stack.use(new Daemon({ kapso, gateway, env }));
+  const daemon = stack.use(new Daemon({ kapso, gateway, ...setup }));
   return {
     kapso,
     gateway,

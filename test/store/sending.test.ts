@@ -63,9 +63,9 @@ test("admit() takes a key once, and knows whether it is the same message", async
   ]);
 
   expect(first).toEqual({ kind: "queued", ids: [1, 2] });
-  expect(again).toEqual({ kind: "known", ids: [1, 2], isSame: true });
+  expect(again).toEqual({ kind: "repeated", ids: [1, 2], isSame: true });
   expect(await store.outbox.admit(admission("2"), NOW)).toEqual({
-    kind: "known",
+    kind: "repeated",
     ids: [1, 2],
     isSame: false,
   });

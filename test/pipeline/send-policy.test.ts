@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { refuseCount, refusePerson, type SendPolicy } from "../../src/pipeline/conscience.ts";
+import { refuseCount, refusePerson, type SendPolicy } from "../../src/pipeline/send-policy.ts";
 import { opensWindow, windowOf } from "../../src/pipeline/window.ts";
 import { ANN, NOW } from "../inbound.ts";
 
@@ -9,13 +9,13 @@ const ROLES = new Map([
   ["5511987654321", "member"],
   ["US.42", "member"],
 ]);
-const NO_OWN = { ownPhone: undefined, now: NOW };
+const NO_OWN = { roles: ROLES, ownPhone: undefined, now: NOW };
 
 const rule = (
   allowTo: Partial<SendPolicy["allowTo"]>,
   to: { phone?: string; bsuid?: string },
   openedAt?: number,
-) => refusePerson({ to, openedAt }, { allowTo: { ...NOBODY, ...allowTo }, roles: ROLES }, NO_OWN)?.rule;
+) => refusePerson({ to, openedAt }, { allowTo: { ...NOBODY, ...allowTo } }, NO_OWN)?.rule;
 
 describe("refusePerson()", () => {
   test.each([
@@ -40,15 +40,12 @@ describe("refusePerson()", () => {
   });
 
   test("the own number is refused whoever may be written to, in every spelling", () => {
-    const policy = { allowTo: { ...NOBODY, everybody: true }, roles: ROLES };
+    const policy = { allowTo: { ...NOBODY, everybody: true } };
+    const circumstances = { ...NO_OWN, ownPhone: "5511987654321" };
 
     for (const phone of ["5511987654321", "551187654321"])
-      expect(refusePerson({ to: { phone } }, policy, { ownPhone: "5511987654321", now: NOW })?.rule).toBe(
-        "send.own_number",
-      );
-    expect(
-      refusePerson({ to: { bsuid: "US.1" } }, policy, { ownPhone: "5511987654321", now: NOW }),
-    ).toBeUndefined();
+      expect(refusePerson({ to: { phone } }, policy, circumstances)?.rule).toBe("send.own_number");
+    expect(refusePerson({ to: { bsuid: "US.1" } }, policy, circumstances)).toBeUndefined();
   });
 });
 

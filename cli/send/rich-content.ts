@@ -1,5 +1,5 @@
 import type { OutgoingTemplate, RichContent } from "../../src/outgoing.ts";
-import { usage } from "./options.ts";
+import { usage, type TemplateRequest } from "./options.ts";
 
 /** `LAT,LON`, and a name behind a further comma. */
 export function readLocation(text: string): RichContent {
@@ -47,14 +47,10 @@ type Parameters = { -readonly [K in "header" | "body" | "buttons"]: OutgoingTemp
  * Parameters by name or, when all names are numbers, by place. `header=…` is its text, `header.image=URL` (or video,
  * document) its file, `button.0=…` what fills in the address of the first button.
  */
-export function readTemplate(
-  name: string,
-  language: string | undefined,
-  parameters: readonly string[],
-): RichContent {
+export function readTemplate({ value: name, lang = "en_US", param = [] }: TemplateRequest): RichContent {
   const given: Parameters = { header: undefined, body: [], buttons: [] };
   const body = new Map<string, string>();
-  for (const parameter of parameters) {
+  for (const parameter of param) {
     const at = parameter.indexOf("=");
     if (at <= 0)
       throw usage(`--param "${parameter}" is no name and value: give --param name=Ana or --param 1=Ana`);
@@ -70,7 +66,7 @@ export function readTemplate(
   }
   given.body = readBody(body);
   const { header, ...rest } = given;
-  return { type: "template", name, language: language ?? "en_US", ...(header && { header }), ...rest };
+  return { type: "template", name, language: lang, ...(header && { header }), ...rest };
 }
 
 function readBody(parameters: ReadonlyMap<string, string>): OutgoingTemplate["body"] {

@@ -8,6 +8,14 @@ export interface Cap {
   readonly windowMs: number;
 }
 
+/** What becomes of a message for somebody whose 24-hour window is closed. */
+export type OnClosed =
+  | { readonly kind: "fail" }
+  /** It waits until they write. */
+  | { readonly kind: "hold" }
+  /** The template is sent, and the message waits until they write. */
+  | { readonly kind: "template"; readonly name: string; readonly language: string };
+
 /** To whom, and how much, may be sent that answers no question. */
 export interface SendPolicy {
   readonly allowTo: {
@@ -19,12 +27,14 @@ export interface SendPolicy {
     /** Numbers and BSUIDs. */
     readonly people: ReadonlySet<string>;
   };
-  readonly roles: ReadonlyMap<string, string>;
   readonly perRecipient: Cap;
   readonly perDay: Cap;
+  readonly onClosed: OnClosed;
+  /** False leaves the judgement of the window to WhatsApp. */
+  readonly checkWindow: boolean;
 }
 
-export type RuleName = "send.own_number" | "send.allow_to" | "send.per_recipient" | "send.per_day";
+type RuleName = "send.own_number" | "send.allow_to" | "send.per_recipient" | "send.per_day";
 
 /** Why something is not sent: the rule, by its key in the configuration. */
 export interface Refusal {
@@ -40,6 +50,14 @@ export interface Recipient {
   readonly openedAt?: number | undefined;
 }
 
+export interface Circumstances {
+  /** Number or BSUID → role. */
+  readonly roles: ReadonlyMap<string, string>;
+  /** Digits of our own number, as soon as it is known. */
+  readonly ownPhone: string | undefined;
+  readonly now: number;
+}
+
 /** Messages that answered no question and left, or are about to, within the windows of the caps. */
 export interface SentCounts {
   readonly toPerson: number;
@@ -49,8 +67,8 @@ export interface SentCounts {
 /** Whether a person may be written to at all; undefined when they may. Answers to questions are never asked about. */
 export function refusePerson(
   { to, openedAt }: Recipient,
-  { allowTo, roles }: Pick<SendPolicy, "allowTo" | "roles">,
-  { ownPhone, now }: { readonly ownPhone: string | undefined; readonly now: number },
+  { allowTo }: Pick<SendPolicy, "allowTo">,
+  { roles, ownPhone, now }: Circumstances,
 ): Refusal | undefined {
   if (ownPhone !== undefined && to.phone !== undefined && isSamePhone(ownPhone, to.phone))
     return {

@@ -1,0 +1,95 @@
+# A configuration of services.kapso-whatsapp goes on working, with a warning for each option that names the new one.
+{
+  config,
+  lib,
+  options,
+  ...
+}:
+
+let
+  old = [ "services" "kapso-whatsapp" ];
+  new = [ "services" "wa-relay" ];
+
+  keys = {
+    delivery = {
+      mode = "mode";
+      pollInterval = "poll_interval";
+      pollFallback = "poll_fallback";
+    };
+    webhook.addr = "addr";
+    gateway = {
+      type = "type";
+      url = "url";
+      sessionKey = "session_key";
+      sessionsJson = "sessions_json";
+      errorMessage = "error_message";
+    };
+    state.dir = "dir";
+    security = {
+      mode = "mode";
+      roles = "roles";
+      denyMessage = "deny_message";
+      rateLimit = "rate_limit";
+      rateWindow = "rate_window";
+      sessionIsolation = "session_isolation";
+      defaultRole = "default_role";
+    };
+    transcribe = {
+      provider = "provider";
+      model = "model";
+      language = "language";
+      maxAudioSize = "max_audio_size";
+      binaryPath = "binary_path";
+      modelPath = "model_path";
+      timeout = "timeout";
+      noSpeechThreshold = "no_speech_threshold";
+      cacheTTL = "cache_ttl";
+      debug = "debug";
+    };
+    commands = {
+      prefix = "prefix";
+      timeout = "timeout";
+      definitions = "definitions";
+    };
+  };
+  same = [
+    [ "enable" ]
+    [ "secrets" "apiKeyFile" ]
+    [ "secrets" "phoneNumberIdFile" ]
+    [ "secrets" "webhookVerifyTokenFile" ]
+    [ "secrets" "webhookSecretFile" ]
+    [ "secrets" "gatewayTokenFile" ]
+    [ "secrets" "transcribeApiKeyFile" ]
+  ];
+  # These name another program.
+  packages = [ "package" "cliPackage" ];
+  opt = name: lib.getAttrFromPath (old ++ [ name ]) options;
+in
+{
+  imports =
+    map (path: lib.mkRenamedOptionModule (old ++ path) (new ++ path)) same
+    ++ lib.concatLists (
+      lib.mapAttrsToList (
+        section:
+        lib.mapAttrsToList (
+          name: key: lib.mkRenamedOptionModule (old ++ [ section name ]) (new ++ [ "settings" section key ])
+        )
+      ) keys
+    );
+
+  options = lib.setAttrByPath old (
+    lib.genAttrs packages (
+      name:
+      lib.mkOption {
+        type = lib.types.raw;
+        visible = false;
+        description = "Not used.";
+      }
+    )
+  );
+
+  config.warnings = lib.concatMap (
+    name:
+    lib.optional (opt name).isDefined "The option `services.kapso-whatsapp.${name}' is not used: wa-relay has both programs in `services.wa-relay.package', which needs no value."
+  ) packages;
+}
