@@ -36,7 +36,7 @@ export function show({ stdout, env }: Pick<Io, "stdout" | "env">, text: Answer["
   return lines
     .map((line) =>
       line
-        .split(CODE)
+        .split(PAINTED)
         .map((part, index) => (index % 2 === 1 ? part : visible(part)))
         .join(""),
     )
@@ -49,7 +49,8 @@ export function say({ stderr }: Pick<Io, "stderr">, line: string): void {
 }
 
 const CODES = { red: 31, green: 32, yellow: 33, dim: 2 } as const;
-const CODE = new RegExp(String.raw`(\x1B\[(?:${[0, ...Object.values(CODES)].join("|")})m)`);
+/** What `paint` makes; a code without its end is not of ours. */
+const PAINTED = new RegExp(String.raw`(\x1B\[(?:${Object.values(CODES).join("|")})m)([^\x1B]*)(\x1B\[0m)`);
 
 /** Colours for a terminal, and none elsewhere or with NO_COLOR: https://no-color.org */
 export function paint(io: Io): (text: string, color: keyof typeof CODES) => string {
