@@ -1,7 +1,7 @@
 import { CommanderError } from "commander";
 import { ConfigError, describeError, RelayError } from "../src/errors.ts";
 import { CommandError, EXIT, exitCodeOf, type ExitCode } from "./exit-code.ts";
-import type { Io } from "./io.ts";
+import { print, say, type Io } from "./io.ts";
 import { createProgram } from "./program.ts";
 import { refuseFlagAsValue, refuseNul, refuseOtherDashes } from "./values.ts";
 
@@ -36,10 +36,8 @@ export async function runCli(io: Io, args: readonly string[]): Promise<ExitCode>
     const asJson = args.includes("--json");
     if (error instanceof CommanderError) {
       if (error.exitCode === 0) return EXIT.done;
-      if (asJson)
-        io.stdout.write(
-          `${JSON.stringify({ error: error.message.replace(/^error: /, ""), exitCode: EXIT.usage })}\n`,
-        );
+      const json = { error: error.message.replace(/^error: /, ""), exitCode: EXIT.usage };
+      if (asJson) print(io, { json, text: [] }, true);
       return EXIT.usage;
     }
     const exitCode = exitCodeOf(error);
@@ -47,10 +45,11 @@ export async function runCli(io: Io, args: readonly string[]): Promise<ExitCode>
     const hint = error instanceof RelayError ? error.hint : undefined;
     if (asJson) {
       const report = error instanceof CommandError ? error.report : {};
-      io.stdout.write(`${JSON.stringify({ ...report, error: lines.join("; "), hint, exitCode })}\n`);
+      const json = { ...report, error: lines.join("; "), hint, exitCode };
+      print(io, { json, text: [] }, true);
     }
-    for (const line of lines) io.stderr.write(`wa-cli: ${line}\n`);
-    if (hint !== undefined) io.stderr.write(`wa-cli: → ${hint}\n`);
+    for (const line of lines) say(io, `wa-cli: ${line}`);
+    if (hint !== undefined) say(io, `wa-cli: → ${hint}`);
     return exitCode;
   }
 }

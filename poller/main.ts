@@ -9,6 +9,7 @@ import type { Log } from "../src/log.ts";
 import { Store } from "../src/store/store.ts";
 import { showUrl } from "../src/url.ts";
 import { VERSION } from "../src/version.ts";
+import { visible, visibleLines } from "../src/visible.ts";
 import { startBridge } from "./compose.ts";
 import { exitCodeOf, exitCodeOfUsage } from "./exit-code.ts";
 import { createLog } from "./log.ts";
@@ -36,7 +37,9 @@ export async function main(): Promise<void> {
     .option("--sandbox", "run against a stand-in for WhatsApp: you type as the person who writes")
     .option("--check", "check the configuration and the state folder, then exit")
     .addHelpText("after", EXAMPLES)
-    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "wa-poller: ")) })
+    .configureOutput({
+      outputError: (text, write) => write(visibleLines(text.replace(/^error: /, "wa-poller: "))),
+    })
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : exitCodeOfUsage(process.env)))
     .allowExcessArguments(false)
     .action(run);
@@ -45,7 +48,7 @@ export async function main(): Promise<void> {
     await program.parseAsync();
   } catch (error) {
     process.exitCode = exitCodeOf(error, process.env);
-    for (const line of describeFailure(error)) process.stderr.write(`wa-poller: ${line}\n`);
+    for (const line of describeFailure(error)) process.stderr.write(`wa-poller: ${visible(line)}\n`);
   }
 }
 

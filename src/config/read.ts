@@ -5,6 +5,7 @@ import { parse as parseToml, TomlError } from "smol-toml";
 import { z } from "zod";
 import { ConfigError, describeError } from "../errors.ts";
 import { readSmallFile } from "../small-file.ts";
+import { maskNumbers } from "../mask.ts";
 import type { Setting } from "./setting.ts";
 import { NOT_YET, SETTINGS, type Values } from "./settings.ts";
 
@@ -162,7 +163,8 @@ class Reader {
     if (result.success) return result.data;
     for (const issue of result.error.issues) {
       const culprit = valueAt(value, issue.path);
-      const shown = setting.secret || culprit === undefined ? "" : ` (it is ${JSON.stringify(culprit)})`;
+      const shown =
+        setting.secret || culprit === undefined ? "" : ` (it is ${maskNumbers(JSON.stringify(culprit))})`;
       this.#problems.push(`${[name, ...issue.path].join(".")}: ${describeIssue(issue)}${shown}`);
     }
     return setting.schema.safeParse(undefined).data;

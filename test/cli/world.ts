@@ -19,6 +19,8 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   /** Of the process that it is taken for. */
   readonly pid?: number;
+  /** Somebody sits there. */
+  readonly isTerminal?: boolean;
   /** To see what is said while it runs. */
   readonly stderr?: PassThrough;
 }
@@ -59,9 +61,10 @@ export class World implements AsyncDisposable {
   /** Runs one command line. No output may ever show the key. */
   async run(
     args: readonly string[],
-    { stdin = "", env, signal, pid = process.pid, ...streams }: RunOptions = {},
+    { stdin = "", env, signal, isTerminal = false, pid = process.pid, ...streams }: RunOptions = {},
   ): Promise<Ran> {
-    const [stdout, stderr] = [new PassThrough(), streams.stderr ?? new PassThrough()];
+    const stdout = Object.assign(new PassThrough(), { isTTY: isTerminal });
+    const stderr = streams.stderr ?? new PassThrough();
     const [out, err] = [collect(stdout), collect(stderr)];
     const io = {
       env: {

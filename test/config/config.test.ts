@@ -843,9 +843,14 @@ describe("who may write", () => {
   test.each([
     ["[security.roles]\nadmin = ['me']\n", {}, "security.roles.admin", "me"],
     ["[security.roles]\nadmin = ['']\n", {}, "security.roles.admin", '""'],
-    ["[security.roles]\nadmin = ['05551234567']\n", {}, "security.roles.admin", "05551234567"],
+    ["[security.roles]\nadmin = ['05551234567']\n", {}, "security.roles.admin", '"•••••••4567"'],
     ["[security.roles]\nadmin = ['us.1349']\n", {}, "security.roles.admin", "us.1349"],
-    ["", { KAPSO_ALLOWED_NUMBERS: "+15551234567 +15559876543" }, "KAPSO_ALLOWED_NUMBERS", "+15559876543"],
+    [
+      "",
+      { KAPSO_ALLOWED_NUMBERS: "+15551234567 +15559876543" },
+      "KAPSO_ALLOWED_NUMBERS",
+      '"+••••••••••• +•••••••6543"',
+    ],
     ["", { KAPSO_ALLOWED_NUMBERS: "+15551234567,all" }, "KAPSO_ALLOWED_NUMBERS", "all"],
   ])("an entry that is nobody is named: %j %j", (toml, env, key, entry) => {
     const found = problems(toml, env);
