@@ -90,7 +90,7 @@ export async function startBridge(
       clock,
       log: log.child({ component: "bridge" }),
       sources,
-      tasks: [...tasks, createNotifier(base, board)],
+      tasks: [...tasks, board, createNotifier(base, board)],
       inbox: store.inbox,
       statuses: store.statuses,
       answerer,

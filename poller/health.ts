@@ -2,15 +2,18 @@ import type { Clock } from "../src/clock.ts";
 import { describeError } from "../src/errors.ts";
 import type { Log } from "../src/log.ts";
 import { isWell, type PartName, type PartState } from "../src/part.ts";
+import type { Task } from "../src/pipeline/bridge.ts";
 import type { Health } from "../src/source/health.ts";
 import type { Store } from "../src/store/store.ts";
 
 /** Each look writes to the disk, which nobody should be able to ask for at will. */
 const LOOK_MS = 5000;
 const FAILURE_MS = 30_000;
+/** `wa-cli status` takes a daemon that gave no sign of life for twice as long for one that hangs. */
+const BEAT_MS = 60_000;
 
 /** What each part last said of itself: for /health in this process, and in the store for `wa-cli status`. */
-export class HealthBoard {
+export class HealthBoard implements Task {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #log: Log;
@@ -47,6 +50,14 @@ export class HealthBoard {
     const isWritable = await this.isWritable();
     parts["store"] = { ok: isWritable, state: isWritable ? "writable" : "not writable" };
     return { ok: Object.values(parts).every((part) => part.ok), parts };
+  }
+
+  /** Gives a sign of life, by looking whether the store takes one: who is stopped or stuck can not tell it. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.isWritable();
+      await this.#clock.sleep(BEAT_MS, signal).catch(() => {});
+    }
   }
 
   /** Something could not be stored: for a while the store counts as unwell, whatever a small write says. */

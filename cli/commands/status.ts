@@ -28,6 +28,8 @@ interface Status {
   readonly state: string;
   readonly daemon: {
     readonly alive: boolean;
+    /** It gave a sign of life lately; who was stopped or hangs keeps the lock, but says nothing. */
+    readonly responds?: boolean;
     readonly pid?: number;
     readonly version?: string;
     readonly startedAt?: string;
@@ -103,10 +105,15 @@ export async function status(io: Io, options: Options): Promise<void> {
   print(io, answer, options.json);
 }
 
-/** As strict as `/health`, for which nothing may listen while it only polls; and a process that hangs polls no more. */
+/** As strict as `/health`, for which nothing may listen while it only polls. */
 function requireWell(found: Status, silenceMs: number): void {
   if (!found.daemon.alive)
     throw new CommandError(EXIT.failed, "wa-poller is not running", { report: { ...found } });
+  if (found.daemon.responds !== true)
+    throw new CommandError(EXIT.failed, "wa-poller runs, but gives no sign of life", {
+      hint: "it starts, hangs, or can not write to the disk: wa-cli logs may tell; if it stays so, restart it",
+      report: { ...found },
+    });
   const unwell = PART_NAMES.flatMap((name) => {
     const state = found[name];
     return state === undefined || isWell(name, state)
@@ -159,6 +166,7 @@ async function readStatus(store: Store, folder: string): Promise<Status> {
   const alive = DaemonLock.isHeld(folder);
   const facts = store.facts;
   const running = facts.read("daemon", daemon);
+  const responds = Date.now() - (facts.get("health")?.changedAt ?? 0) < MIN_SILENCE_MS;
   // What a daemon that is gone said of itself is no news.
   const read = (name: PartName) => (alive ? facts.read(name, part) : undefined);
   const poll = read("poll");
@@ -168,7 +176,7 @@ async function readStatus(store: Store, folder: string): Promise<Status> {
   const byState = store.inbox.counts();
   return {
     state: folder,
-    daemon: alive && running ? { alive, ...running, startedAt: iso(running.startedAt) } : { alive },
+    daemon: alive && running ? { alive, responds, ...running, startedAt: iso(running.startedAt) } : { alive },
     gateway: read("gateway"),
     poll: poll && {
       ...poll,
@@ -222,7 +230,7 @@ function describe(found: Status, io: Io): readonly string[] {
   const { daemon: running, inbox, outbox, stuck } = found;
   const lines = [
     running.alive
-      ? `daemon   ${color("running", "green")}, process ${running.pid ?? "?"}, version ${running.version ?? "?"}, since ${running.startedAt ?? "?"}`
+      ? `daemon   ${running.responds ? color("running", "green") : color("without a sign of life", "red")}, process ${running.pid ?? "?"}, version ${running.version ?? "?"}, since ${running.startedAt ?? "?"}`
       : `daemon   ${color("not running", "red")}${color("; start it with: wa-poller", "dim")}`,
     ...PART_NAMES.flatMap((name) => describePart(name, found, color)),
     `inbox    ${inbox.pending} waiting for an answer${inbox.oldestAt ? `, the oldest since ${inbox.oldestAt}` : ""}; ${inbox.byState["denied"] ?? 0} refused, ${inbox.quarantined} unreadable`,

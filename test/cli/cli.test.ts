@@ -624,6 +624,7 @@ describe("wa-cli status", () => {
       for (const [name, fact] of Object.entries(facts))
         await store.facts.set(name, JSON.stringify(fact), Date.now());
       await store.facts.moveCursor("poll", 1, startedAt);
+      await store.facts.set("health", "1", Date.now());
     }
 
     const ran = await world.run(["status", "--json"]);
@@ -641,7 +642,12 @@ describe("wa-cli status", () => {
 
   describe("--check", () => {
     /** A daemon whose gateway and poll say so of themselves, and that polled so long ago. */
-    async function checked(gateway: string, poll: string, ageMs: number, { isAlive = true, env = {} } = {}) {
+    async function checked(
+      gateway: string,
+      poll: string,
+      ageMs: number,
+      { isAlive = true, silentMs = 0, env = {} } = {},
+    ) {
       await using world = await World.start();
       await world.send("hi");
       using lock = isAlive ? DaemonLock.tryAcquire(world.state) : undefined;
@@ -656,6 +662,7 @@ describe("wa-cli status", () => {
         for (const [name, fact] of Object.entries(facts))
           await store.facts.set(name, JSON.stringify(fact), Date.now());
         await store.facts.moveCursor("poll", 1, Date.now() - ageMs);
+        await store.facts.set("health", "1", Date.now() - silentMs);
       }
       return await world.run(["status", "--check", "--json"], { env });
     }
@@ -664,7 +671,7 @@ describe("wa-cli status", () => {
       const ran = await checked("connected", "polling", 100_000);
 
       expect(ran.code).toBe(0);
-      expect(read(ran)).toMatchObject({ daemon: { alive: true } });
+      expect(read(ran)).toMatchObject({ daemon: { alive: true, responds: true } });
     });
 
     test("does not wait for polls that only follow webhooks", async () => {
@@ -672,6 +679,20 @@ describe("wa-cli status", () => {
 
       expect((await checked("connected", "polling", 1_800_000, { env })).code).toBe(0);
     });
+
+    test.each([[{}], [{ KAPSO_MODE: "domain", KAPSO_POLL_FALLBACK: "false" }]])(
+      "is 1 when the daemon hangs, whatever it last said of its parts: %j",
+      async (env) => {
+        const ran = await checked("connected", "polling", 0, { silentMs: 150_000, env });
+
+        expectFailure(ran, 1);
+        expect(read(ran)).toMatchObject({
+          error: "wa-poller runs, but gives no sign of life",
+          hint: expect.stringContaining("restart it"),
+          daemon: { alive: true, responds: false },
+        });
+      },
+    );
 
     test.each([
       ["a part is unwell", "unreachable", "polling", 0, true, "gateway: Gateway is so"],
