@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { backoffMs } from "../src/backoff.ts";
 import type { Clock } from "../src/clock.ts";
 import type { Environment } from "../src/config/read.ts";
 import { describeError } from "../src/errors.ts";
@@ -40,24 +41,29 @@ export class Notifier implements Task {
 
   async run(signal: AbortSignal): Promise<void> {
     if (this.#socket === undefined) return;
-    await this.#say("READY=1", "STATUS=Running; wa-cli status tells how well");
-    // A second attempt fits in before the time is up.
-    let waitMs = this.#watchdogMs && this.#watchdogMs / 2;
-    while (await this.#waits(waitMs, signal)) {
+    // What is lost is told again: for want of one word systemd would end a daemon that works.
+    for (let lost = 0; !signal.aborted;) {
       const isWell = await this.#answers(signal);
-      if (isWell) await this.#say("WATCHDOG=1");
-      else this.#log.warn("the store does not answer: the watchdog is not fed");
-      waitMs = this.#watchdogMs && this.#watchdogMs / (isWell ? 2 : 10);
+      if (!isWell) this.#log.warn("the store does not answer: systemd is not told that all is well");
+      lost = isWell && (await this.#say(...this.#alive())) ? 0 : lost + 1;
+      await this.#waits(lost, signal);
     }
     await this.#say("STOPPING=1", "STATUS=Finishing what was begun");
   }
 
-  /** False when it is over. */
-  async #waits(ms: number | undefined, signal: AbortSignal): Promise<boolean> {
-    if (ms !== undefined) await this.#clock.sleep(ms, signal).catch(() => {});
-    else if (!signal.aborted)
-      await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
-    return !signal.aborted;
+  #alive(): readonly string[] {
+    const feed = this.#watchdogMs === undefined ? [] : ["WATCHDOG=1"];
+    return ["READY=1", "STATUS=Running; wa-cli status tells how well", ...feed];
+  }
+
+  /** Half of the watchdog's time, so that a second attempt fits in, or without one to the end; not as long for what was lost. */
+  async #waits(lost: number, signal: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const again = { firstMs: 1000, maxMs: (this.#watchdogMs ?? 300_000) / 10 };
+    const ms = lost > 0 ? backoffMs(lost, again) : this.#watchdogMs && this.#watchdogMs / 2;
+    if (ms !== undefined) return this.#clock.sleep(ms, signal).catch(() => {});
+    signal.addEventListener("abort", () => resolve(), { once: true });
+    if (!signal.aborted) await promise;
   }
 
   async #answers(signal: AbortSignal): Promise<boolean> {
@@ -68,8 +74,9 @@ export class Notifier implements Task {
     return Promise.race([this.#isWell(), tooLate]);
   }
 
-  async #say(...lines: readonly string[]): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
+  /** False when systemd did not get it. */
+  async #say(...lines: readonly string[]): Promise<boolean> {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
     const env = { PATH: this.#path, NOTIFY_SOCKET: this.#socket };
     execFile("systemd-notify", [...lines], { env, timeout: ANSWER_MS }, (error) => {
       if (error)
@@ -77,7 +84,7 @@ export class Notifier implements Task {
           { reason: describeError(error), hint: "systemd-notify has to be in PATH" },
           "systemd not told",
         );
-      resolve();
+      resolve(error === null);
     });
     return promise;
   }

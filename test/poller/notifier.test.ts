@@ -9,13 +9,26 @@ import { pause, until } from "./daemon.ts";
 
 const PID = 4711;
 
+interface Given {
+  readonly isWell?: () => Promise<boolean>;
+  /** Words of the shell before anything is written down. */
+  readonly first?: string;
+}
+
 /** A `systemd-notify` that writes down what it is told, and all that it sees. */
-function setUp(env: Readonly<Record<string, string>>, isWell: () => Promise<boolean> = async () => true) {
+function setUp(
+  env: Readonly<Record<string, string>>,
+  { isWell = async () => true, first = ":" }: Given = {},
+) {
   const folder = mkdtempSync(join(tmpdir(), "wa-poller-test-"));
   const said = join(folder, "said");
-  writeFileSync(join(folder, "systemd-notify"), `#!/bin/sh\necho "$*" >> ${said}\nenv > ${folder}/env\n`, {
-    mode: 0o755,
-  });
+  writeFileSync(
+    join(folder, "systemd-notify"),
+    `#!/bin/sh\n${first}\necho "$*" >> ${said}\nenv > ${folder}/env\n`,
+    {
+      mode: 0o755,
+    },
+  );
   const process = { pid: PID, env: { PATH: `${folder}:/usr/bin:/bin`, KAPSO_API_KEY: "sk-4711", ...env } };
   const notifier = new Notifier({ process, isWell, clock: systemClock, log: silentLog });
   const stop = new AbortController();
@@ -28,7 +41,7 @@ function setUp(env: Readonly<Record<string, string>>, isWell: () => Promise<bool
   };
 }
 
-const fed = (said: readonly string[]) => said.filter((line) => line === "WATCHDOG=1").length;
+const fed = (said: readonly string[]) => said.filter((line) => line.endsWith(" WATCHDOG=1")).length;
 
 test("ready, then stopping; no watchdog where none is asked for, and no key for the command", async () => {
   using all = setUp({ NOTIFY_SOCKET: "/run/notify" });
@@ -43,6 +56,16 @@ test("ready, then stopping; no watchdog where none is asked for, and no key for 
   ]);
   expect(all.env()).toContain("NOTIFY_SOCKET=/run/notify");
   expect(all.env()).not.toContain("sk-4711");
+});
+
+test.each([[{}], [{ WATCHDOG_USEC: "300000000" }]])("READY that is lost is told again: %j", async (env) => {
+  const first = '[ -e "$0.once" ] || { touch "$0.once"; kill -9 $$; }';
+  using all = setUp({ NOTIFY_SOCKET: "/run/notify", ...env }, { first });
+  await until("ready", () => all.said().length === 1, 5000);
+  all.stop.abort();
+  await all.running;
+
+  expect(all.said()).toEqual([expect.stringMatching(/^READY=1/), expect.stringMatching(/^STOPPING=1/)]);
 });
 
 test("without NOTIFY_SOCKET nothing is run", async () => {
@@ -68,7 +91,7 @@ test.each([
   let isWell: () => Promise<boolean> = async () => true;
   using all = setUp(
     { NOTIFY_SOCKET: "/run/notify", WATCHDOG_USEC: "200000", WATCHDOG_PID: String(PID) },
-    () => isWell(),
+    { isWell: () => isWell() },
   );
   await until("fed", () => fed(all.said()) >= 2);
 
