@@ -662,6 +662,21 @@ describe("wa-cli status", () => {
     });
   });
 
+  test.runIf(process.platform === "linux")("of an installed service it says how to start that", async () => {
+    await using world = await World.start();
+    await world.send("hi");
+    const units = join(world.home, ".config/systemd/user");
+    mkdirSync(units, { recursive: true });
+    const env = { HOME: world.home };
+
+    expect((await world.run(["status"], { env })).out).toContain("start it with: wa-poller\n");
+    writeFileSync(join(units, "wa-relay.service"), "");
+    expect((await world.run(["status"], { env })).out).toContain(
+      "start it with: systemctl --user start wa-relay\n",
+    );
+    expect((await world.run(["status", "--check"], { env })).err).toContain("→ start it with: systemctl");
+  });
+
   test("sees that the daemon died, whatever it wrote before", async () => {
     await using world = await World.start();
     await world.send("hi");
