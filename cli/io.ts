@@ -1,5 +1,6 @@
 import type { Readable, Writable } from "node:stream";
 import type { Environment } from "../src/config/read.ts";
+import { visible } from "../src/visible.ts";
 import type { ExitCode } from "./exit-code.ts";
 
 /** Everything that a command may touch of the process, as a value. */
@@ -17,22 +18,46 @@ export interface Io {
 /** Runs one command line, and reports how it ended. */
 export type Run = (io: Io, args: readonly string[]) => Promise<ExitCode>;
 
-/** What a command answers: a document for programs and lines for people. */
+/** What a command answers: a document for programs, and for people a text, or its lines: what stands in one can not end it. */
 export interface Answer {
   readonly json: unknown;
-  readonly text: string;
+  readonly text: string | readonly string[];
 }
 
-export function print({ stdout }: Io, { json, text }: Answer, asJson: boolean | undefined): void {
-  stdout.write(asJson === true ? `${JSON.stringify(json)}\n` : text === "" ? "" : `${text}\n`);
+export function print(io: Io, { json, text }: Answer, asJson: boolean | undefined): void {
+  const shown = asJson === true ? visible(JSON.stringify(json)) : show(io, text);
+  if (shown !== "") io.stdout.write(`${shown}\n`);
 }
+
+/** What a terminal may get: names, texts and errors come from others, and only our own colours are codes. */
+export function show({ stdout, env }: Pick<Io, "stdout" | "env">, text: Answer["text"]): string {
+  const lines = typeof text === "string" ? text.split("\n") : text;
+  if (isPlain({ stdout, env })) return lines.map(visible).join("\n");
+  return lines
+    .map((line) =>
+      line
+        .split(PAINTED)
+        .map((part, index) => (index % 2 === 1 ? part : visible(part)))
+        .join(""),
+    )
+    .join("\n");
+}
+
+/** A line beside the answer, on standard error. */
+export function say({ stderr }: Pick<Io, "stderr">, line: string): void {
+  stderr.write(`${visible(line)}\n`);
+}
+
+const CODES = { red: 31, green: 32, yellow: 33, dim: 2 } as const;
+/** What `paint` makes; a code without its end is not of ours. */
+const PAINTED = new RegExp(String.raw`(\x1B\[(?:${Object.values(CODES).join("|")})m)([^\x1B]*)(\x1B\[0m)`);
 
 /** Colours for a terminal, and none elsewhere or with NO_COLOR: https://no-color.org */
-export function paint({
-  stdout,
-  env,
-}: Io): (text: string, color: "red" | "green" | "yellow" | "dim") => string {
-  const codes = { red: 31, green: 32, yellow: 33, dim: 2 };
-  const isPlain = stdout.isTTY !== true || Boolean(env["NO_COLOR"]);
-  return (text, color) => (isPlain ? text : `\u001B[${codes[color]}m${text}\u001B[0m`);
+export function paint(io: Io): (text: string, color: keyof typeof CODES) => string {
+  if (isPlain(io)) return (text) => text;
+  return (text, color) => `\u001B[${CODES[color]}m${text}\u001B[0m`;
+}
+
+function isPlain({ stdout, env }: Pick<Io, "stdout" | "env">): boolean {
+  return stdout.isTTY !== true || Boolean(env["NO_COLOR"]);
 }

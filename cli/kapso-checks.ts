@@ -3,6 +3,7 @@ import { RelayError } from "../src/errors.ts";
 import { judge, knownRegistration } from "../src/source/registration.ts";
 import type { Store } from "../src/store/store.ts";
 import { readWebhookSecrets } from "../src/store/webhook-secret.ts";
+import { showUrl } from "../src/url.ts";
 import { CloudApi, type KapsoNumber } from "../src/whatsapp/client.ts";
 import type { ApiConnection } from "../src/whatsapp/connection.ts";
 import { KapsoWebhooks } from "../src/whatsapp/kapso-webhooks.ts";
@@ -52,7 +53,7 @@ function describeRegistration({ found, needs }: ReturnType<typeof judge>): strin
   if (needs === "unchanged") return `webhook ${id} is active at Kapso`;
   const messages = {
     created: "No webhook of ours is registered with Kapso",
-    moved: `Webhook ${id} delivers to another address: ${found?.url ?? "?"}`,
+    moved: `Webhook ${id} delivers to another address: ${found?.url ? showUrl(found.url) : "?"}`,
     enabled: `Kapso has paused webhook ${id}`,
     updated: `Webhook ${id} has other events, another payload version or another secret than it needs`,
   };

@@ -1,9 +1,9 @@
 import { CommanderError } from "commander";
 import { ConfigError, describeError, RelayError } from "../src/errors.ts";
 import { CommandError, EXIT, exitCodeOf, type ExitCode } from "./exit-code.ts";
-import type { Io } from "./io.ts";
+import { print, say, type Io } from "./io.ts";
 import { createProgram } from "./program.ts";
-import { refuseFlagAsValue } from "./values.ts";
+import { refuseFlagAsValue, refuseNul, refuseOtherDashes } from "./values.ts";
 
 /** Process → program → exit code. */
 export async function main(): Promise<void> {
@@ -26,17 +26,18 @@ export async function main(): Promise<void> {
 /** Runs one command line and reports how it ended. */
 export async function runCli(io: Io, args: readonly string[]): Promise<ExitCode> {
   try {
+    const program = createProgram(io, runCli);
+    refuseNul(args);
     refuseFlagAsValue(args);
-    await createProgram(io, runCli).parseAsync(args, { from: "user" });
+    refuseOtherDashes(args, program);
+    await program.parseAsync(args, { from: "user" });
     return EXIT.done;
   } catch (error) {
     const asJson = args.includes("--json");
     if (error instanceof CommanderError) {
       if (error.exitCode === 0) return EXIT.done;
-      if (asJson)
-        io.stdout.write(
-          `${JSON.stringify({ error: error.message.replace(/^error: /, ""), exitCode: EXIT.usage })}\n`,
-        );
+      const json = { error: error.message.replace(/^error: /, ""), exitCode: EXIT.usage };
+      if (asJson) print(io, { json, text: [] }, true);
       return EXIT.usage;
     }
     const exitCode = exitCodeOf(error);
@@ -44,10 +45,11 @@ export async function runCli(io: Io, args: readonly string[]): Promise<ExitCode>
     const hint = error instanceof RelayError ? error.hint : undefined;
     if (asJson) {
       const report = error instanceof CommandError ? error.report : {};
-      io.stdout.write(`${JSON.stringify({ ...report, error: lines.join("; "), hint, exitCode })}\n`);
+      const json = { ...report, error: lines.join("; "), hint, exitCode };
+      print(io, { json, text: [] }, true);
     }
-    for (const line of lines) io.stderr.write(`wa-cli: ${line}\n`);
-    if (hint !== undefined) io.stderr.write(`wa-cli: → ${hint}\n`);
+    for (const line of lines) say(io, `wa-cli: ${line}`);
+    if (hint !== undefined) say(io, `wa-cli: → ${hint}`);
     return exitCode;
   }
 }

@@ -33,16 +33,17 @@ export async function probeWebhook({ url, secret, facts }: Probe, signal: AbortS
   const startedAt = performance.now();
   const { status } = await ask(url, { method: "POST", headers, body }, signal);
   const durationMs = Math.round(performance.now() - startedAt);
+  const shown = showUrl(url);
   if (status === 401)
-    throw new RelayError(`${url} refuses our signature`, {
+    throw new RelayError(`${shown} refuses our signature`, {
       hint: "restart wa-poller if the secret was changed; else another program answers there",
     });
-  if (status !== 200) throw answersOddly(url, status);
+  if (status !== 200) throw answersOddly(shown, status);
   if (facts.get("webhook-probe")?.value !== probe)
-    throw new RelayError(`${url} answers, but it is not this wa-poller`, {
+    throw new RelayError(`${shown} answers, but it is not this wa-poller`, {
       hint: "check where the address leads, and that wa-poller and wa-cli use the same state.dir",
     });
-  return `a signed message came through ${url} in ${durationMs} ms`;
+  return `a signed message came through ${shown} in ${durationMs} ms`;
 }
 
 /**

@@ -1,10 +1,13 @@
-import { Argument, Command, Option } from "commander";
+import { Command, Option } from "commander";
 import { VERSION } from "../src/version.ts";
+import { visibleLines } from "../src/visible.ts";
 import type { Io, Run } from "./io.ts";
 import { addMcp } from "./mcp/command.ts";
+import { withCommon } from "./options.ts";
 import { addSeeing } from "./seeing.ts";
 import { MEDIA_KINDS, WAITS } from "./send/options.ts";
-import { once, word, parseTimeout, collect, collectWords, parseCount } from "./values.ts";
+import { addSettingUp } from "./setting-up.ts";
+import { once, parseTimeout, collect, parseCount } from "./values.ts";
 
 const EXAMPLES = `
 Examples:
@@ -46,7 +49,8 @@ export function createProgram(io: Io, run: Run): Command {
     .addHelpText("after", EXAMPLES)
     .configureOutput({
       writeOut: (text) => io.stdout.write(text),
-      writeErr: (text) => io.stderr.write(text),
+      // What was typed may be of others, and is repeated here.
+      writeErr: (text) => io.stderr.write(visibleLines(text)),
       outputError: (text, write) => write(text.replace(/^error: /, "wa-cli: ")),
       getOutHasColors: () => io.stdout.isTTY === true,
       getErrHasColors: () => io.stderr.isTTY === true,
@@ -58,9 +62,7 @@ export function createProgram(io: Io, run: Run): Command {
   addOutbox(program, io);
   addWebhook(program, io);
   addSeeing(program, io);
-  addInit(program, io);
-  addCompletions(program, io);
-  addSkill(program, io);
+  addSettingUp(program, io);
   addMcp(program, io, run);
   return program;
 }
@@ -146,7 +148,18 @@ Examples:
 }
 
 function addOutbox(program: Command, io: Io): void {
-  const outbox = program.command("outbox").description("messages that wait, are in doubt or were given up");
+  const outbox = program
+    .command("outbox")
+    .description("messages that wait, are in doubt or were given up")
+    .addHelpText(
+      "afterAll",
+      `
+Examples:
+  wa-cli outbox
+  wa-cli outbox list --all --json
+  wa-cli outbox retry 12
+  wa-cli outbox drop 12`,
+    );
   withCommon(outbox.command("list", { isDefault: true }))
     .description("list them, oldest first")
     .option("--all", "accepted ones too")
@@ -177,7 +190,16 @@ function addOutbox(program: Command, io: Io): void {
 function addWebhook(program: Command, io: Io): void {
   const webhook = program
     .command("webhook")
-    .description("the webhook that Kapso delivers to (Meta's is set in its app dashboard)");
+    .description("the webhook that Kapso delivers to (Meta's is set in its app dashboard)")
+    .addHelpText(
+      "afterAll",
+      `
+Examples:
+  wa-cli webhook
+  wa-cli webhook list --json
+  wa-cli webhook register --url https://bot.example.com/webhook
+  wa-cli webhook remove`,
+    );
   withCommon(webhook.command("list", { isDefault: true }))
     .description("everybody's webhooks of this number; * marks ours")
     .action(async (options) => {
@@ -197,110 +219,4 @@ function addWebhook(program: Command, io: Io): void {
       const { remove } = await import("./commands/webhook.ts");
       await remove(io, options);
     });
-}
-
-function addInit(program: Command, io: Io): void {
-  withCommon(program.command("init"))
-    .description("ask for what is missing, check each answer, and write the configuration")
-    .option("--yes", "ask nothing: take what is given and found, and change an existing file")
-    .addOption(new Option("--provider <name>", "who carries the messages").choices(["kapso", "meta"]))
-    .option(
-      "--key-file <file>",
-      "Kapso's API key, or Meta's access token; copied beside the configuration",
-      word,
-    )
-    .option("--phone-number-id <id>", "our number; the only one that the key can see is found", word)
-    .option("--allow <people>", "who may write: numbers, everybody or nobody; can be repeated", collectWords)
-    .addOption(
-      new Option("--mode <mode>", "how messages come in").choices(["polling", "tailscale", "domain"]),
-    )
-    .option("--url <url>", "public address, with --mode domain", word)
-    .option("--app-secret-file <file>", "Meta: what signs its webhooks", word)
-    .option("--verify-token-file <file>", "Meta: the word that its dashboard gets too (default: made)", word)
-    .option("--gateway-url <url>", "OpenClaw gateway (default: the one on this machine)", word)
-    .option("--gateway-token-file <file>", "its token", word)
-    .addHelpText(
-      "after",
-      `
-Examples:
-  wa-cli init
-  wa-cli init --yes --key-file key.txt --allow +15551234567
-  wa-cli init --yes --provider meta --key-file token.txt --app-secret-file secret.txt \\
-    --phone-number-id 123456789012345 --allow +15551234567 --mode domain --url https://bot.example.com/webhook
-  printf '%s\\n' "$KEY" "" +15551234567 "" "" | wa-cli init --provider kapso
-
-What the environment and an existing file say is not asked. Without a terminal each answer is one line of
-standard input. Secrets go into files of their own beside the configuration, all closed to others.`,
-    )
-    .action(async (options) => {
-      const { init } = await import("./commands/init.ts");
-      await init(io, options);
-    });
-}
-
-function addSkill(program: Command, io: Io): void {
-  const skill = program.command("skill").description("the skill that tells an agent how to use this program");
-  skill
-    .command("install")
-    .description("put it where OpenClaw looks for skills, or bring it up to date there")
-    .option("--dir <folder>", "another folder of skills (default: that of OpenClaw's state folder)", once)
-    .option("--force", "replace another skill of the same name")
-    .option("--json", "one JSON document on standard output")
-    .allowExcessArguments(false)
-    .addHelpText(
-      "after",
-      `
-Examples:
-  wa-cli skill install
-  wa-cli skill install --dir ~/.openclaw/workspace/skills`,
-    )
-    .action(async (options) => {
-      const { skillInstall } = await import("./commands/skill.ts");
-      skillInstall(io, options);
-    });
-  skill
-    .command("path")
-    .description("where the file is that came with this program")
-    .option("--json", "one JSON document on standard output")
-    .allowExcessArguments(false)
-    .action(async (options) => {
-      const { skillPath } = await import("./commands/skill.ts");
-      skillPath(io, options);
-    });
-  skill
-    .command("show")
-    .description("print it")
-    .option("--json", "one JSON document on standard output")
-    .allowExcessArguments(false)
-    .action(async (options) => {
-      const { skillShow } = await import("./commands/skill.ts");
-      skillShow(io, options);
-    });
-}
-
-function addCompletions(program: Command, io: Io): void {
-  program
-    .command("completions")
-    .addArgument(new Argument("<shell>").choices(["bash", "zsh", "fish"]))
-    .description("print the completions of a shell")
-    .allowExcessArguments(false)
-    .addHelpText(
-      "after",
-      `
-Install:
-  bash  echo 'eval "$(wa-cli completions bash)"' >> ~/.bashrc
-  zsh   echo 'eval "$(wa-cli completions zsh)"' >> ~/.zshrc     (below compinit)
-  fish  wa-cli completions fish > ~/.config/fish/completions/wa-cli.fish`,
-    )
-    .action(async (shell: "bash" | "zsh" | "fish") => {
-      const { completions } = await import("./commands/completions.ts");
-      completions(io, program, shell);
-    });
-}
-
-function withCommon(command: Command): Command {
-  return command
-    .option("--config <file>", "configuration file")
-    .option("--json", "one JSON document on standard output")
-    .allowExcessArguments(false);
 }

@@ -1,5 +1,7 @@
 import { loadConfig, type Config } from "../src/config/config.ts";
+import { maskNumbers } from "../src/mask.ts";
 import { maskContact, maskWamid } from "../src/message.ts";
+import { cleanName, cleanUsername } from "../src/profile.ts";
 import { Store } from "../src/store/store.ts";
 import { CommandError, EXIT } from "./exit-code.ts";
 import type { Io } from "./io.ts";
@@ -24,8 +26,12 @@ export function openStore(
 
 /** How people and messages are written: what is shown may end in a bug report. */
 export function shown({ reveal }: LookOptions) {
+  // People choose what they are called, and may choose a number.
+  const chosen = (name = "") => (name === "" ? undefined : reveal ? name : maskNumbers(name));
   return {
     contact: (id: string) => (reveal ? whole(id) : maskContact(id)),
+    name: (name: string | null) => chosen(cleanName(name ?? "")),
+    username: (username: string | null) => chosen(cleanUsername(username ?? "")),
     wamid: (wamid: string) => (reveal ? wamid : maskWamid(wamid)),
     note: reveal ? [] : ["→ --reveal shows numbers and ids whole"],
   };

@@ -1,5 +1,7 @@
 import { InvalidArgumentError, Option, type Command } from "commander";
 import type { Io } from "./io.ts";
+import { withCommon, withReveal } from "./options.ts";
+import { once } from "./values.ts";
 
 /** Commands that show what is there and change nothing. */
 export function addSeeing(program: Command, io: Io): void {
@@ -67,29 +69,26 @@ Examples:
 }
 
 function addConfig(program: Command, io: Io): void {
-  const config = program.command("config").description("the configuration as it is in effect");
-  withReveal(withCommon(config.command("show", { isDefault: true })))
-    .description("what is set, with its origin: variable, line of the file, default; secrets masked")
-    .option("--all", "defaults too")
+  const config = program
+    .command("config")
+    .description("the configuration as it is in effect")
     .addHelpText(
-      "after",
+      "afterAll",
       `
 Examples:
   wa-cli config
-  wa-cli config --all --json`,
-    )
+  wa-cli config show --all --json
+  $EDITOR "$(wa-cli config path)"`,
+    );
+  withReveal(withCommon(config.command("show", { isDefault: true })))
+    .description("what is set, with its origin: variable, line of the file, default; secrets masked")
+    .option("--all", "defaults too")
     .action(async (options) => {
       const { show } = await import("./commands/config.ts");
       await show(io, options);
     });
   withCommon(config.command("path"))
     .description("the file that is read")
-    .addHelpText(
-      "after",
-      `
-Examples:
-  $EDITOR "$(wa-cli config path)"`,
-    )
     .action(async (options) => {
       const { path } = await import("./commands/config.ts");
       await path(io, options);
@@ -120,18 +119,20 @@ Examples:
 }
 
 function addMedia(program: Command, io: Io): void {
-  const media = program.command("media").description("files of messages");
-  withCommon(media.command("get"))
-    .argument("<id>", "id of the message or its end, or of the file at the provider")
-    .description("the stored file of a message, else from the provider; prints where it is")
-    .option("--out <file>", "put a copy there; nothing is overwritten", once)
+  const media = program
+    .command("media")
+    .description("files of messages")
     .addHelpText(
-      "after",
+      "afterAll",
       `
 Examples:
   wa-cli media get …00F2A1B3C4D5 --out invoice.pdf
   wa-cli media get 1013859600285441 --json`,
-    )
+    );
+  withCommon(media.command("get"))
+    .argument("<id>", "id of the message or its end, or of the file at the provider")
+    .description("the stored file of a message, else from the provider; prints where it is")
+    .option("--out <file>", "put a copy there; nothing is overwritten", once)
     .action(async (id: string, options) => {
       const { get } = await import("./commands/media.ts");
       await get(io, { ...options, id });
@@ -165,22 +166,6 @@ Examples:
       const { numbers } = await import("./commands/numbers.ts");
       await numbers(io, options);
     });
-}
-
-function withCommon(command: Command): Command {
-  return command
-    .option("--config <file>", "configuration file")
-    .option("--json", "one JSON document on standard output")
-    .allowExcessArguments(false);
-}
-
-function withReveal(command: Command): Command {
-  return command.option("--reveal", "numbers and ids whole instead of masked");
-}
-
-function once(value: string, previous: string | undefined): string {
-  if (previous !== undefined) throw new InvalidArgumentError("It is given twice.");
-  return value;
 }
 
 function parseCount(value: string): number {

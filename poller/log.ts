@@ -1,6 +1,7 @@
 import { pino, type DestinationStream } from "pino";
 import type { LogFile } from "../src/log-file.ts";
 import type { Log } from "../src/log.ts";
+import { visible, visibleLines } from "../src/visible.ts";
 
 export interface LogOptions {
   readonly level: string;
@@ -13,7 +14,7 @@ export interface LogOptions {
 
 /** The daemon's log, on stderr: lines for people on a terminal, else JSON. */
 export async function createLog({ level, format, file, isUnbounded }: LogOptions): Promise<Log> {
-  const stream = format === "json" ? pino.destination({ dest: 2, sync: true }) : await prettyStream();
+  const stream = format === "json" ? jsonStream() : await prettyStream();
   const log: Log = pino(
     {
       level,
@@ -32,13 +33,24 @@ export async function createLog({ level, format, file, isUnbounded }: LogOptions
   return log;
 }
 
+/** Errors may quote what others wrote, and a terminal would obey it. */
+function jsonStream(): DestinationStream {
+  const stream = pino.destination({ dest: 2, sync: true });
+  return { write: (line) => void stream.write(visibleLines(line)) };
+}
+
 async function prettyStream(): Promise<DestinationStream> {
   const { default: pretty } = await import("pino-pretty");
-  return pretty({
+  const stream = pretty({
     destination: 2,
     sync: true,
     singleLine: true,
     ignore: "pid,hostname",
     translateTime: "SYS:HH:MM:ss",
   });
+  const show = (key: string, value: unknown) => {
+    if (typeof value !== "string") return value;
+    return key === "stack" ? visibleLines(value) : visible(value);
+  };
+  return { write: (line) => void stream.write(`${JSON.stringify(JSON.parse(line, show))}\n`) };
 }

@@ -9,6 +9,7 @@ import { LogFile } from "../src/log-file.ts";
 import type { Log } from "../src/log.ts";
 import { showUrl } from "../src/url.ts";
 import { VERSION } from "../src/version.ts";
+import { visible, visibleLines } from "../src/visible.ts";
 import { check } from "./check.ts";
 import { startBridge } from "./compose.ts";
 import { exitCodeOf, exitCodeOfUsage } from "./exit-code.ts";
@@ -37,7 +38,9 @@ export async function main(): Promise<void> {
     .option("--sandbox", "run against a stand-in for WhatsApp: you type as the person who writes")
     .option("--check", "check the configuration, the state folder and the ports, then exit")
     .addHelpText("after", EXAMPLES)
-    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "wa-poller: ")) })
+    .configureOutput({
+      outputError: (text, write) => write(visibleLines(text.replace(/^error: /, "wa-poller: "))),
+    })
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : exitCodeOfUsage(process.env)))
     .allowExcessArguments(false)
     .action(run);
@@ -46,7 +49,7 @@ export async function main(): Promise<void> {
     await program.parseAsync();
   } catch (error) {
     process.exitCode = exitCodeOf(error, process.env);
-    for (const line of describeFailure(error)) process.stderr.write(`wa-poller: ${line}\n`);
+    for (const line of describeFailure(error)) process.stderr.write(`wa-poller: ${visible(line)}\n`);
   }
 }
 

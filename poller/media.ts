@@ -46,8 +46,7 @@ export function createMediaTools(
     stack,
   );
   const outgoing = {
-    roots: media.sendFrom,
-    closed: state.dir,
+    allowed: { roots: media.sendFrom, closed: media.closed, open: media.open },
     folder,
     downloader: stack.use(new Downloader({ hosts: "any", allowPrivate: [] })),
     clock,

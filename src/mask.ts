@@ -1,4 +1,5 @@
 import { maskContact } from "./message.ts";
+import { isBsuid, parsePhone } from "./phone.ts";
 
 /** Not within an id, a time of a log line or what is masked already. */
 const NUMBER = /(?<![\w.…:\-/])\+?\d(?:[ \-.()]{0,2}\d){8,14}(?![\w…]|[.\-:]\d)/g;
@@ -14,6 +15,12 @@ export function maskNumbers(text: string): string {
       const digits = found.replace(/\D/g, "");
       return digits.length < MIN_DIGITS ? found : maskContact(digits);
     });
+}
+
+/** What should be a number or a user id, and may be neither: how it is spelled can be seen, and of its digits the last four. */
+export function maskPerson(text: string): string {
+  const id = isBsuid(text) ? text : parsePhone(text);
+  return id === undefined ? text.replace(/\d(?=(?:\D*\d){4})/g, "•") : maskContact(id);
 }
 
 /** Takes out every secret that stands in a text as it is. */

@@ -3,8 +3,9 @@ export function isLoopback(url: string): boolean {
   return /^(localhost|127(\.\d+){3}|\[::1\])$/.test(new URL(url).hostname);
 }
 
-/** What may be shown of a URL: a password or a query can be a secret. */
+/** What may be shown of a URL: a password or a query can be a secret. Nothing of what is none. */
 export function showUrl(url: string): string {
+  if (!URL.canParse(url)) return "no address";
   const { protocol, host, pathname } = new URL(url);
   return `${protocol}//${host}${pathname === "/" ? "" : pathname}`;
 }

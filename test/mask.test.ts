@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { maskNumbers, withoutSecrets } from "../src/mask.ts";
+import { maskNumbers, maskPerson, withoutSecrets } from "../src/mask.ts";
 
 describe("maskNumbers()", () => {
   test.each([
@@ -24,6 +24,16 @@ describe("maskNumbers()", () => {
   ])("leaves %s alone", (text) => {
     expect(maskNumbers(text)).toBe(text);
   });
+});
+
+test.each([
+  ["+1 (555) 123-4567", "+155…4567"],
+  ["US.13491208655302741918", "US.1349…"],
+  ["0155 123 456 78", "•••• ••• •56 78"],
+  ["15551234567@s.whatsapp.net", "•••••••4567@s.whatsapp.net"],
+  ["Ann", "Ann"],
+])("maskPerson() shows of %s how it is spelled", (text, masked) => {
+  expect(maskPerson(text)).toBe(masked);
 });
 
 test("withoutSecrets() takes out each, wherever it stands; what is too short to be one stays", () => {

@@ -16,7 +16,17 @@ describe("parsePhone()", () => {
     ["00 49 151 23456789", "4915123456789"],
     ["+ 49 151 23456789", "4915123456789"],
     ["+2901234", "2901234"],
-    ["+123456789012345", "123456789012345"],
+    ["+234567890123456", "234567890123456"],
+    ["+1.5551234567", "15551234567"],
+    ["1 (555) 123-4567", "15551234567"],
+    ["1-555-123-4567", "15551234567"],
+    ["+33.6.12.34.56.00", "33612345600"],
+    ["+49 89 12345-0", "4989123450"],
+    ["+39 06 1234 5678", "390612345678"],
+    ["+55 11 98765-4321", "5511987654321"],
+    ["+91 9876543210", "919876543210"],
+    ["5215512345678", "5215512345678"],
+    ["+1\u202F555\u202F1234567", "15551234567"],
   ])("reads %j", (text, digits) => {
     expect(parsePhone(text)).toBe(digits);
   });
@@ -43,40 +53,111 @@ describe("parsePhone()", () => {
     ["1.5551234567e10"],
     ["١٥٥٥١٢٣٤٥٦٧"],
     ["+1555123\u00004567"],
+    ["15551234567.0"],
+    ["15551234567.00"],
+    ["+15551234567.0"],
+    ["4915112345678.0"],
+    ["4915112345678.00"],
+    ["491511234567.5"],
+    ["4 915 112 345 678.0"],
+    ["1.5551234567E+10"],
+    ["1.5551234567"],
+    ["15551234567,00"],
+    ["-15551234567"],
+    ["+15551234567\n99"],
+    ["+1 555 123\n4567"],
+    ["+1\t555\t1234567"],
+    ["+15551234567 99"],
+    ["+1 555 123 4567 99"],
+    ["+4915112345678 99"],
+    ["+15551234567x99"],
+    ["+15551234567;99"],
+    ["+15551234567 ext. 9"],
+    ["+15551234567/8"],
+    ["+4512345678 4512345679"],
+    ["+15551234567 +1"],
+    ["+1555123456"],
+    ["+155512345678"],
+    ["+10551234567"],
+    ["11 98765-4321"],
+    ["11987654321"],
+    ["138 1234 5678"],
+    ["+49 (0)151 23456789"],
+    ["+49 (0) 151 23456789"],
+    ["+0015551234567"],
+    ["00+15551234567"],
+    ["tel:+15551234567"],
+    ["\u202A+15551234567\u202C"],
+    ["+1555123456\uFF17"],
   ])("refuses %j", (text) => {
     expect(parsePhone(text)).toBeUndefined();
   });
 
-  test("never throws, and what it gives is 7 to 15 digits that it reads as themselves", () => {
-    const numberLike = fc.string({ unit: fc.constantFrom(...Array.from("+0123456789 ()-.\u00A0\u2011x")) });
+  test("gives the digits of the text behind + or 00, all of them and no other, or nothing", () => {
+    const numberLike = fc.string({
+      unit: fc.constantFrom(...Array.from("+0011234567899 ()-.,/x\n\t\u00A0\u2011")),
+      maxLength: 24,
+    });
+    const near = fc
+      .tuple(number(), fc.constantFrom("", "+", "00"), fc.string({ unit: "grapheme-ascii", maxLength: 4 }))
+      .map(([digits, before, behind]) => before + digits + behind);
 
     fc.assert(
-      fc.property(fc.oneof(fc.string({ unit: "binary" }), numberLike), (text) => {
+      fc.property(fc.oneof(fc.string({ unit: "binary" }), numberLike, near), (text) => {
         const digits = parsePhone(text);
         if (digits === undefined) return;
         expect(digits).toMatch(/^[1-9]\d{6,14}$/);
+        expect(digits).toBe(
+          text
+            .trim()
+            .replace(/^(\+|00)/, "")
+            .replace(/\D/g, ""),
+        );
         expect(parsePhone(digits)).toBe(digits);
         expect(parsePhone(`+${digits}`)).toBe(digits);
       }),
+      { numRuns: 2000 },
     );
   });
 
-  test("finds the same digits in every spelling", () => {
-    const digits = fc.stringMatching(/^[1-9]\d{6,14}$/);
-    const prefix = fc.constantFrom("+", "00", " +");
-    const separators = fc.array(fc.constantFrom("", "", " ", "-", ".", "(", ")", "\u00A0", "\u2011"), {
-      minLength: 15,
-      maxLength: 15,
+  test("a number with anything but a space behind it is no other number", () => {
+    const more = fc.string({
+      unit: fc.constantFrom(...Array.from("0123456789 .,;:/+-x#\n\t")),
+      minLength: 2,
     });
 
     fc.assert(
-      fc.property(digits, prefix, separators, (number, before, between) => {
-        const spelled = Array.from(number, (digit, index) => digit + (between[index] ?? "")).join("");
-        expect(parsePhone(before + spelled)).toBe(number);
+      fc.property(more, (behind) => {
+        fc.pre(/^\D/.test(behind));
+        expect([undefined, "15551234567"]).toContain(parsePhone(`+15551234567${behind}`));
       }),
     );
   });
+
+  test("finds the same digits in every spelling by groups", () => {
+    const groups = fc.array(fc.stringMatching(/^\d{2,4}$/), { minLength: 2, maxLength: 3 });
+    const between = fc.constantFrom(" ", "-", "\u00A0", "\u2011", ") ", " - ");
+
+    fc.assert(
+      fc.property(
+        fc.constantFrom("+", "00", " +", "+ "),
+        fc.constantFrom("33", "49", "290"),
+        groups,
+        between,
+        (before, country, rest, separator) => {
+          const digits = country + rest.join("");
+          fc.pre(digits.length >= 7);
+          expect(parsePhone(before + [country, ...rest].join(separator))).toBe(digits);
+        },
+      ),
+    );
+  });
 });
+
+/** Digits of one that there can be. */
+function number() {
+  return fc.stringMatching(/^([2-9]\d{6,14}|1[2-9]\d{9})$/);
+}
 
 describe("isSamePhone()", () => {
   test.each([

@@ -1,4 +1,5 @@
 import { configFile, explainConfig, type Explained } from "../../src/config/explain.ts";
+import { maskNumbers } from "../../src/mask.ts";
 import { maskContact } from "../../src/message.ts";
 import { isBsuid, parsePhone } from "../../src/phone.ts";
 import { showUrl } from "../../src/url.ts";
@@ -23,7 +24,7 @@ export async function show(io: Io, options: LookOptions & { readonly all?: boole
   const more = left === 0 ? [] : [`${left} keys have their default: wa-cli config --all shows them`];
   print(
     io,
-    { json: { file: config.file ?? null, settings: rows }, text: [head, ...lines, ...more].join("\n") },
+    { json: { file: config.file ?? null, settings: rows }, text: [head, ...lines, ...more] },
     options.json,
   );
 }
@@ -73,7 +74,7 @@ function masked(value: unknown, reveal: boolean): unknown {
   if (/^(https?|wss?):\/\//.test(value) && URL.canParse(value)) return showUrl(value);
   if (reveal) return value;
   const person = isBsuid(value) ? value : /^[+\d\s().-]+$/.test(value) ? parsePhone(value) : undefined;
-  return person === undefined ? value : maskContact(person);
+  return person === undefined ? maskNumbers(value) : maskContact(person);
 }
 
 function text(value: unknown): string {

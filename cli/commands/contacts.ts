@@ -14,14 +14,14 @@ export async function contacts(io: Io, options: LookOptions & { readonly limit: 
   const rows = people.map((person) => describe(person, opened.config.security, options, now));
   const color = paint(io);
   const lines = rows.map((row) => {
-    const who = [row.name, row.username === undefined ? undefined : `@${row.username}`].filter(Boolean);
+    const who = [row.name, row.username && `@${row.username}`].filter(Boolean);
     const window = row.windowOpen
       ? color(`window open ${showSpan(row.windowLeftMs)} more`, "green")
       : color("window closed", "yellow");
     const seen = row.lastSeen === undefined ? "never wrote" : `last wrote ${row.lastSeen}`;
     return `${[row.phone, row.bsuid].filter(Boolean).join(" ")}${who.length === 0 ? "" : ` (${who.join(", ")})`}: ${row.role ?? color("may not write", "yellow")}, ${window}, ${seen}`;
   });
-  const text = lines.length === 0 ? "Nobody has written yet" : [...lines, ...shown(options).note].join("\n");
+  const text = lines.length === 0 ? "Nobody has written yet" : [...lines, ...shown(options).note];
   print(io, { json: rows, text }, options.json);
 }
 
@@ -33,8 +33,8 @@ function describe(person: Person, security: Config["security"], options: LookOpt
   return {
     phone: phone !== null || known ? show.contact(phone ?? id) : undefined,
     bsuid: bsuid === null ? undefined : show.contact(bsuid),
-    name: name ?? undefined,
-    username: username ?? undefined,
+    name: show.name(name),
+    username: show.username(username),
     role: roleOf(toIdentity(person), security),
     windowOpen: window.kind === "open",
     windowLeftMs: window.kind === "open" ? window.until - now : 0,

@@ -7,7 +7,7 @@ import { parseJson } from "../../src/json.ts";
 import { logPaths } from "../../src/log-file.ts";
 import { maskNumbers, withoutSecrets } from "../../src/mask.ts";
 import { CommandError, EXIT } from "../exit-code.ts";
-import { paint, type Io } from "../io.ts";
+import { paint, print, type Io } from "../io.ts";
 
 interface Options {
   readonly config?: string;
@@ -44,7 +44,7 @@ export async function logs(io: Io, options: Options): Promise<void> {
   const show = (line: string) => {
     const clean = maskNumbers(withoutSecrets(line, secrets));
     const shown = render(clean, LEVELS[options.level], options.json === true, io);
-    if (shown !== undefined) io.stdout.write(`${shown}\n`);
+    if (shown !== undefined) print(io, { json: undefined, text: [shown] }, false);
   };
   const known = [before, now].filter(existsSync).map((path) => readFileSync(path, "utf8"));
   const [old = ""] = known.slice(-1);

@@ -5,7 +5,7 @@ import { describeError } from "../../src/errors.ts";
 import { Slots } from "../../src/slots.ts";
 import { VERSION } from "../../src/version.ts";
 import { EXIT } from "../exit-code.ts";
-import type { Io, Run } from "../io.ts";
+import { say, type Io, type Run } from "../io.ts";
 import { call, toArgs } from "../mcp/call.ts";
 import { readPicture } from "../mcp/picture.ts";
 import { LOOKING, SENDING, type Input, type Tool } from "../mcp/tools.ts";
@@ -40,7 +40,7 @@ export async function mcp(io: Io, options: Options, run: Run): Promise<void> {
   // Whom to send to, and which message to quote, is named by whole numbers and ids.
   const common = { ...options, reveal: options.reveal ?? allowSend };
   const tools = allowSend ? [...LOOKING, ...SENDING] : LOOKING;
-  const log = (line: string) => io.stderr.write(`wa-cli: mcp: ${line}\n`);
+  const log = (line: string) => say(io, `wa-cli: mcp: ${line}`);
   const slots = new Slots(MAX_CALLS);
   const calls = new Set<Promise<unknown>>();
 

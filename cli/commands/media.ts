@@ -47,7 +47,7 @@ export async function get(io: Io, options: Options): Promise<void> {
   const path = options.out === undefined ? found.path : await copy(found.path, resolve(options.out));
   const json = { ...found, path };
   const facts = [found.mimeType, `${found.bytes} bytes`].filter(Boolean).join(", ");
-  print(io, { json, text: `${path}  (${facts})` }, options.json);
+  print(io, { json, text: [`${path}  (${facts})`] }, options.json);
 }
 
 function find({ records }: Store, id: string): Wanted | { readonly path: string } {

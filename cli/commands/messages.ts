@@ -25,14 +25,15 @@ export async function messages(io: Io, options: Options): Promise<void> {
   const found = records.messages({ contact, since, search: options.search, limit: options.limit });
   const rows = found.map((message) => describe(message, options));
   const color = paint(io);
-  const lines = rows.map(({ at, with: who, name, from, text, id, state, kind, textDeleted }) => {
+  const lines = rows.flatMap(({ at, with: who, name, from, text, id, state, kind, textDeleted }) => {
     const whose = from === "us" ? `to ${who}` : `${who}${name === undefined ? "" : ` (${name})`}`;
     const said = textDeleted ? color("(text deleted after state.keep_text)", "dim") : `${text}`;
     const what = kind === "text" ? "" : `[${kind}] `;
-    return `${color(at, "dim")}  ${whose}, ${state}, ${id}\n  ${(what + said).replaceAll("\n", "\n  ")}`;
+    const body = (what + said).split(/\r?\n/).map((line) => `  ${line}`);
+    return [`${color(at, "dim")}  ${whose}, ${state}, ${id}`, ...body];
   });
   const cut = rows.length === options.limit ? [`The newest ${options.limit}; more with --limit`] : [];
-  const text = lines.length === 0 ? "No message is stored that fits" : [...lines, ...cut].join("\n");
+  const text = lines.length === 0 ? "No message is stored that fits" : [...lines, ...cut];
   print(io, { json: rows, text }, options.json);
 }
 
@@ -51,7 +52,7 @@ function describe(message: Message, options: Options) {
       ...common,
       from: "person",
       id: show.wamid(wamid),
-      name: name ?? undefined,
+      name: show.name(name),
       kind,
       text: textDeleted ? null : text,
       textDeleted,

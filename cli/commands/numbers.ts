@@ -24,7 +24,7 @@ export async function numbers(io: Io, options: LookOptions): Promise<void> {
       const facts = [name, quality && `quality ${quality}`, status && color(status, "dim")].filter(Boolean);
       return `${ours ? "*" : " "} ${phone ?? "?"}  ${facts.join(", ")}  (id ${phoneNumberId})`;
     });
-    const text = lines.length === 0 ? "The account has no numbers" : [...lines, "* is ours"].join("\n");
+    const text = lines.length === 0 ? "The account has no numbers" : [...lines, "* is ours"];
     print(io, { json: rows, text }, options.json);
   });
 }

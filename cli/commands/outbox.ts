@@ -22,11 +22,7 @@ export async function list(
     (row) =>
       `#${row.id} ${standOf(row)} to ${row.to}, ${row.attempts} tries, since ${row.createdAt}${row.error ? `: ${row.error}` : ""}`,
   );
-  print(
-    io,
-    { json: rows, text: text.length === 0 ? "Nothing waits" : [...text, NEXT].join("\n") },
-    options.json,
-  );
+  print(io, { json: rows, text: text.length === 0 ? "Nothing waits" : [...text, NEXT] }, options.json);
 }
 
 export async function retry(

@@ -30,7 +30,7 @@ export async function preflight(io: Io, options: Options): Promise<void> {
   const checks: Check[] = [];
   for await (const check of runChecks(config, options.fix === true, io)) {
     checks.push(check);
-    if (!options.json) show(io, check);
+    if (!options.json) tell(io, check);
   }
   const failed = checks.find((check) => !check.ok);
   const json = {
@@ -46,11 +46,11 @@ export async function preflight(io: Io, options: Options): Promise<void> {
   );
 }
 
-function show(io: Io, { name, ok, detail, hint }: Check): void {
+function tell(io: Io, { name, ok, detail, hint }: Check): void {
   const color = paint(io);
   const good = hint === undefined ? color("✓", "green") : color("!", "yellow");
-  io.stdout.write(`${ok ? good : color("✗", "red")} ${name.padEnd(9)}${detail}\n`);
-  if (hint !== undefined) io.stdout.write(`  → ${hint}\n`);
+  const line = `${ok ? good : color("✗", "red")} ${name.padEnd(9)}${detail}`;
+  print(io, { json: undefined, text: hint === undefined ? [line] : [line, `  → ${hint}`] }, false);
 }
 
 async function* runChecks(config: Config, fix: boolean, io: Io): AsyncGenerator<Check> {

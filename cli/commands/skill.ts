@@ -39,6 +39,10 @@ export function skillInstall(
   io: Io,
   { dir, force, json }: SkillOptions & { readonly dir?: string; readonly force?: boolean },
 ): void {
+  if (dir?.trim() === "")
+    throw new CommandError(EXIT.usage, "--dir: the name of the folder is missing", {
+      hint: "without --dir it goes to OpenClaw's skills",
+    });
   const text = readSkill();
   const path = join(dir === undefined ? openClawSkills(io.env) : folderOf(dir, io.env), NAME, "SKILL.md");
   try {

@@ -8,7 +8,7 @@ import { GRACE_MS } from "../../src/pipeline/gap-detector.ts";
 import { DaemonLock } from "../../src/store/lock.ts";
 import { Store } from "../../src/store/store.ts";
 import { CommandError, EXIT } from "../exit-code.ts";
-import { paint, print, type Io } from "../io.ts";
+import { paint, print, show, type Answer, type Io } from "../io.ts";
 import { iso } from "../records.ts";
 import { installedService } from "../service.ts";
 
@@ -133,7 +133,7 @@ function longestSilence({ mode, pollFallback, pollIntervalMs }: Config["delivery
   return Math.max(MIN_SILENCE_MS, SILENT_POLLS * pollIntervalMs);
 }
 
-async function look(folder: string, io: Io): Promise<{ readonly json: Status; readonly text: string }> {
+async function look(folder: string, io: Io): Promise<Answer & { readonly json: Status }> {
   if (!Store.exists(folder)) {
     const text = `wa-poller has not run yet: there is no state in ${folder}`;
     return { json: { ...NOTHING, state: folder }, text };
@@ -150,7 +150,9 @@ async function watch(io: Io, folder: string, asJson: boolean): Promise<void> {
     const answer = await look(folder, io);
     const news = JSON.stringify(answer.json);
     if (!asJson && io.stdout.isTTY === true)
-      io.stdout.write(`\u001B[H\u001B[2J${answer.text}\n\n${new Date().toISOString()}, Ctrl-C ends\n`);
+      io.stdout.write(
+        `\u001B[H\u001B[2J${show(io, answer.text)}\n\n${new Date().toISOString()}, Ctrl-C ends\n`,
+      );
     else if (news !== last) print(io, answer, asJson);
     last = news;
     await sleep(WATCH_MS, undefined, { signal: io.signal }).catch(() => {});
@@ -219,7 +221,7 @@ async function countGaps(
   return { hours: GAP_HOURS, ...found };
 }
 
-function describe(found: Status, io: Io): string {
+function describe(found: Status, io: Io): readonly string[] {
   const color = paint(io);
   const { daemon: running, inbox, outbox, stuck } = found;
   const lines = [
@@ -233,7 +235,7 @@ function describe(found: Status, io: Io): string {
   ];
   if (outbox.dead > 0)
     lines.push(color("         wa-cli outbox retry <id>, or wa-cli outbox drop <id>", "dim"));
-  return lines.join("\n");
+  return lines;
 }
 
 function toStart(io: Io): string {

@@ -16,6 +16,6 @@ export async function templates(
       return `${name}  ${language ?? "?"}  ${color(state, state === "APPROVED" ? "green" : "yellow")}  ${category ?? "?"}  ${needs}`;
     });
     const none = "There are no templates; make one in WhatsApp Manager, Message templates";
-    print(io, { json: rows, text: lines.length === 0 ? none : lines.join("\n") }, options.json);
+    print(io, { json: rows, text: lines.length === 0 ? none : lines }, options.json);
   });
 }

@@ -34,7 +34,7 @@ export async function trace(io: Io, options: LookOptions & { readonly id: string
       ...part.hops.map((hop) => line(hop, color)),
     ]),
   ];
-  print(io, { json: { message: question, parts }, text: text.join("\n") }, options.json);
+  print(io, { json: { message: question, parts }, text }, options.json);
 }
 
 function describeReceived(row: InboxRow, waits: readonly Hop[], options: LookOptions) {
@@ -42,7 +42,7 @@ function describeReceived(row: InboxRow, waits: readonly Hop[], options: LookOpt
   return {
     id: show.wamid(row.wamid),
     from: show.contact(row.contact),
-    name: row.name ?? undefined,
+    name: show.name(row.name),
     kind: row.kind,
     state: row.state,
     quotes: row.quotes === null ? undefined : show.wamid(row.quotes),

@@ -12,6 +12,7 @@ import {
 import { Store } from "../../src/store/store.ts";
 import { DaemonLock } from "../../src/store/lock.ts";
 import { makeWebhookSecret, readWebhookSecrets } from "../../src/store/webhook-secret.ts";
+import { showUrl } from "../../src/url.ts";
 import { ApiConnection, ApiError } from "../../src/whatsapp/connection.ts";
 import { KapsoWebhooks } from "../../src/whatsapp/kapso-webhooks.ts";
 import { CommandError, EXIT, exitCodeOfFailure } from "../exit-code.ts";
@@ -30,23 +31,23 @@ export async function list(io: Io, options: Options): Promise<void> {
       ({ id, url, kind, active, events, payload_version: version }) => ({
         id,
         ours: id === ours,
-        url: url ?? undefined,
+        url: url ? showUrl(url) : undefined,
         kind: kind ?? "kapso",
         active: active ?? undefined,
         payloadVersion: version ?? undefined,
         events: events ?? [],
       }),
     );
-    const text = rows.map(
-      (row) =>
-        `${row.ours ? "*" : " "} ${row.id}  ${row.active === false ? "PAUSED" : "active"}  ${row.url ?? "?"}\n    ${row.kind} ${row.payloadVersion ?? ""}: ${row.events.join(", ")}`,
-    );
+    const text = rows.flatMap((row) => [
+      `${row.ours ? "*" : " "} ${row.id}  ${row.active === false ? "PAUSED" : "active"}  ${row.url ?? "?"}`,
+      `    ${row.kind} ${row.payloadVersion ?? ""}: ${row.events.join(", ")}`,
+    ]);
     const legend = ours === undefined ? [] : ["* is ours"];
     print(
       io,
       {
         json: rows,
-        text: [...text, ...(rows.length === 0 ? ["No webhook is registered"] : legend)].join("\n"),
+        text: [...text, ...(rows.length === 0 ? ["No webhook is registered"] : legend)],
       },
       options.json,
     );
@@ -76,10 +77,10 @@ export async function register(io: Io, options: Options & { readonly url?: strin
       { url, secret },
       io.signal,
     );
-    const text =
-      done === "unchanged" ? `Webhook ${id} is registered: ${url}` : `Webhook ${id} ${done}: ${url}`;
-    const next = isNews ? "\n→ restart wa-poller: it does not know the new secret yet" : "";
-    print(io, { json: { id, url, done, restart: isNews }, text: text + next }, options.json);
+    const shown = showUrl(url);
+    const line = `Webhook ${id} ${done === "unchanged" ? "is registered" : done}: ${shown}`;
+    const next = isNews ? ["→ restart wa-poller: it does not know the new secret yet"] : [];
+    print(io, { json: { id, url: shown, done, restart: isNews }, text: [line, ...next] }, options.json);
   });
 }
 
@@ -96,7 +97,7 @@ export async function remove(io: Io, options: Options): Promise<void> {
     const hint = config.webhook.register
       ? "; wa-poller registers it again, unless delivery.register = false"
       : "";
-    print(io, { json: { id: ours.id }, text: `Webhook ${ours.id} removed${hint}` }, options.json);
+    print(io, { json: { id: ours.id }, text: [`Webhook ${ours.id} removed${hint}`] }, options.json);
   });
 }
 

@@ -2,8 +2,9 @@ import { Writable } from "node:stream";
 import { createInterface, type Interface } from "node:readline/promises";
 import { abortable } from "../../src/abortable.ts";
 import { RelayError } from "../../src/errors.ts";
+import { visible } from "../../src/visible.ts";
 import { CommandError, EXIT } from "../exit-code.ts";
-import type { Io } from "../io.ts";
+import { say, type Io } from "../io.ts";
 
 export interface Question {
   readonly text: string;
@@ -47,7 +48,7 @@ export class Prompt implements Disposable {
   }
 
   say(line: string): void {
-    this.#io.stderr.write(`${line}\n`);
+    say(this.#io, line);
   }
 
   /** @throws NoAnswerError */
@@ -58,7 +59,7 @@ export class Prompt implements Disposable {
       return fallback;
     }
     const shown = fallback === undefined || fallback === "" ? text : `${text} [${fallback}]`;
-    const answer = await this.#answers.read(`${shown}: `, isSecret);
+    const answer = await this.#answers.read(`${visible(shown)}: `, isSecret);
     if (answer === undefined) throw new NoAnswerError(question);
     return answer.trim() === "" ? (fallback ?? "") : answer.trim();
   }

@@ -3,17 +3,19 @@ import {
   chmodSync,
   copyFileSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   readFileSync,
+  readlinkSync,
   realpathSync,
   renameSync,
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { basename, dirname } from "node:path";
+import { basename, dirname, resolve } from "node:path";
 import { loadConfig } from "../../src/config/config.ts";
 import type { Environment } from "../../src/config/read.ts";
-import { describeError, RelayError } from "../../src/errors.ts";
+import { describeError, isCode, RelayError } from "../../src/errors.ts";
 import { CommandError, EXIT } from "../exit-code.ts";
 import type { SecretFile } from "./draft.ts";
 
@@ -76,10 +78,10 @@ function prepareFolder(folder: string): void {
 /** Returns the name of the copy of what was there, if that was something else. */
 function replace({ path, text }: SecretFile, stamp: string): string[] {
   const isThere = existsSync(path);
-  // A link, as people have into their dotfiles, stays one.
-  const target = isThere ? realpathSync(path) : path;
+  const target = targetOf(path);
   const draft = draftOf(target);
   try {
+    mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
     writeFileSync(draft, text, { mode: 0o600, flag: "wx", flush: true });
     const backup = isThere && readFileSync(path, "utf8") !== text ? [`${path}.${stamp}`] : [];
     for (const copy of backup) {
@@ -90,6 +92,17 @@ function replace({ path, text }: SecretFile, stamp: string): string[] {
     return backup;
   } finally {
     rmSync(draft, { force: true });
+  }
+}
+
+/** A link, as people have into their dotfiles, stays one, also when what it leads to is not there yet. */
+function targetOf(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch (error) {
+    if (!isCode(error, "ENOENT")) throw error;
+    const isLink = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
+    return isLink ? targetOf(resolve(realpathSync(dirname(path)), readlinkSync(path))) : path;
   }
 }
 

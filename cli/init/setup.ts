@@ -1,7 +1,7 @@
-import { readFileSync } from "node:fs";
 import { describeError } from "../../src/errors.ts";
 import type { Fetch } from "../../src/http.ts";
 import { secretLine } from "../../src/config/setting.ts";
+import { readSmallFile } from "../../src/small-file.ts";
 import type { Check } from "../check.ts";
 import { CommandError, EXIT } from "../exit-code.ts";
 import type { Io } from "../io.ts";
@@ -38,7 +38,7 @@ export interface Setup {
 export function readSecretFile(path: string, flag: string): string {
   let text;
   try {
-    text = readFileSync(path, "utf8").trim();
+    text = readSmallFile(path).toString("utf8").trim();
   } catch (error) {
     throw new CommandError(EXIT.usage, `${flag}: ${describeError(error)}`);
   }

@@ -1,15 +1,15 @@
-import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
+import { isBlank } from "../../src/blank.ts";
 import { describeError } from "../../src/errors.ts";
 import { describeOutgoing, type OutgoingContent, type RichContent } from "../../src/outgoing.ts";
 import type { NewOutgoing } from "../../src/pipeline/outbox.ts";
 import { BURST } from "../../src/pipeline/pair-rate.ts";
+import { readSmallFile } from "../../src/small-file.ts";
 import { brokenLimit } from "../../src/whatsapp/limits.ts";
 import { toMessages } from "../../src/whatsapp/messages.ts";
 import { splitText } from "../../src/whatsapp/split.ts";
 import { usage, type MediaRequest, type SendRequest } from "./options.ts";
-
-const MAX_FILE_BYTES = 1_048_576;
+import { decodeText } from "./stdin.ts";
 
 /** The messages of a request, in order, none of them beyond a limit of WhatsApp's; the code of a kind is loaded when needed. */
 export async function readContents(
@@ -62,12 +62,12 @@ async function readRich(
       return rich.readLink(request.value, await body(request.text));
     case "list": {
       const { readList } = await import("./list-file.ts");
-      const { text, ...list } = readList(await readSmall(request.value), request.value);
+      const { text, ...list } = readList(readTextFile(request.value), request.value);
       return { ...list, text: await body(request.text ?? text) };
     }
     case "contact": {
       const { readCards } = await import("./vcard.ts");
-      const cards = readCards(await readSmall(request.value));
+      const cards = readCards(readTextFile(request.value));
       if (cards.length === 0) throw usage(`${basename(request.value)} has no contact in it: it is no vCard`);
       return { type: "contacts", cards };
     }
@@ -81,7 +81,8 @@ async function readRich(
 }
 
 async function split(text: string, isMarkdown: boolean): Promise<readonly string[]> {
-  return isMarkdown ? toMessages(text) : splitText(text);
+  const parts = isMarkdown ? await toMessages(text) : splitText(text);
+  return parts.filter((part) => !isBlank(part));
 }
 
 /** The text of an interactive message is one, or too long. */
@@ -90,10 +91,14 @@ async function unsplit(text: string, isMarkdown: boolean): Promise<string> {
   return parts.length <= 1 ? (parts[0] ?? "") : text;
 }
 
-async function readSmall(file: string): Promise<string> {
-  const bytes = await readFile(file).catch((error: unknown) => {
+function readTextFile(file: string): string {
+  return decodeText(readSmall(file), file);
+}
+
+function readSmall(file: string): Buffer {
+  try {
+    return readSmallFile(file);
+  } catch (error) {
     throw usage(`Cannot read ${file}: ${describeError(error)}`);
-  });
-  if (bytes.length > MAX_FILE_BYTES) throw usage(`${file} is longer than 1 MiB`);
-  return bytes.toString("utf8");
+  }
 }

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { systemClock } from "../../src/clock.ts";
 import { isCode } from "../../src/errors.ts";
@@ -37,8 +38,6 @@ export async function deliver(
     io.signal,
   );
   const rows = () => readRows(store, delivery.ids);
-  // A process that had our number before us, and is gone.
-  if (store.outbox.claimants(contact).includes(by)) await store.outbox.recover(by, Date.now());
   while (!io.signal.aborted) {
     await takeOverFromDead(store, contact);
     await deliverer.drain(contact);
@@ -107,14 +106,17 @@ function isOver(rows: readonly OutboxRow[], by: string, { deadline, isRepeated }
 /** A process that was killed while it sent can not say so: its row is looked up, and not 90 seconds later. */
 async function takeOverFromDead(store: Store, contact: string): Promise<void> {
   for (const by of store.outbox.claimants(contact)) {
-    const [, host, pid] = /^cli:(.*):(\d+)$/.exec(by) ?? [];
+    const [, host, pid] = /^cli:(.*):(\d+)\/\w+$/.exec(by) ?? [];
     if (host === hostname() && !isAlive(Number(pid))) await store.outbox.recover(by, Date.now());
   }
 }
 
-/** Processes of other machines, which may share the folder, are not ours to judge. */
+/**
+ * Processes of other machines, which may share the folder, are not ours to judge. One process may send several messages at
+ * once (`wa-cli mcp`).
+ */
 function claimant(pid: number): string {
-  return `cli:${hostname()}:${pid}`;
+  return `cli:${hostname()}:${pid}/${randomBytes(6).toString("hex")}`;
 }
 
 function isAlive(pid: number): boolean {

@@ -1,5 +1,5 @@
 import { rm } from "node:fs/promises";
-import { join, resolve, sep } from "node:path";
+import { join, resolve } from "node:path";
 import { systemClock } from "../../src/clock.ts";
 import type { Config } from "../../src/config/config.ts";
 import { silentLog } from "../../src/log.ts";
@@ -30,14 +30,16 @@ export async function prepareMedia(
   const isStandIn = "baseUrl" in account && isLoopback(account.baseUrl);
   const allowPrivate = isStandIn ? [new URL(account.baseUrl).host] : [];
   await using downloader = new Downloader({ hosts: "any", allowPrivate });
-  const isPassedOn = !isAgent && resolve(reference).startsWith(join(state.dir, "media") + sep);
   const prepared = await prepareOutgoing(
     isAgent || /^(https?|file|data):/i.test(reference) ? reference : resolve(reference),
     { asVoice: as === "voice", asSticker: as === "sticker", asDocument: as === "document" },
     {
-      roots: isAgent ? media.sendFrom : ["/"],
-      // Keys and everybody's messages are there; the files that people sent may be passed on.
-      closed: isPassedOn ? undefined : state.dir,
+      allowed: {
+        roots: isAgent ? media.sendFrom : ["/"],
+        closed: media.closed,
+        // The files that people sent may be passed on.
+        open: isAgent ? media.open : [...media.open, join(state.dir, "media")],
+      },
       folder: new MediaFolder(folder, { limits, log: silentLog }),
       downloader,
       clock: systemClock,

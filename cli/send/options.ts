@@ -1,3 +1,4 @@
+import { parseIdentity } from "../../src/message.ts";
 import { CommandError, EXIT } from "../exit-code.ts";
 
 /** What the command line gives to `wa-cli send`. */
@@ -86,6 +87,11 @@ export function parseOptions(options: SendOptions): {
   const recipient = options.to ?? first;
   const words = options.to === undefined ? others : options.words;
   if (recipient === undefined) throw usage("To whom? Give --to +15551234567, or the number before the words");
+  if (options.to !== undefined && first !== undefined && isRecipient(first) && asked?.kind !== "react")
+    throw usage(
+      `There are two recipients: --to, and ${first}`,
+      "send to one after the other; if it is what to say, write --text",
+    );
   return { recipient, request: parseRequest(options, asked, words) };
 }
 
@@ -118,6 +124,10 @@ function parseReaction({ text, replyTo }: SendOptions, value: string, words: rea
   if (replyTo !== undefined)
     throw usage("A reaction names its message already: --reply-to does not go with --react");
   return { kind: "react", value, emoji };
+}
+
+function isRecipient(word: string): boolean {
+  return parseIdentity(word.replace(/^contact:/, "")) !== undefined;
 }
 
 export function usage(

@@ -1,10 +1,12 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
+import { isBlank } from "../blank.ts";
 import { MAX_TEXT_CHARS } from "../content.ts";
 import { parseJson } from "../json.ts";
 import { parseIdentity, type Identity } from "../message.ts";
 import { KEY_NAME, type SendKey } from "../pipeline/admission.ts";
 import type { WebRequest } from "../source/listener.ts";
+import { isPlain } from "./plain-body.ts";
 
 /** A text that is to be sent. */
 export interface TextOrder {
@@ -26,7 +28,14 @@ export interface FileOrder extends Omit<TextOrder, "text"> {
 }
 
 /** What is wrong with a request, in words for whoever wrote the agent. */
-export class RequestError extends Error {}
+export class RequestError extends Error {
+  readonly status: 400 | 413;
+
+  constructor(message: string, status: 400 | 413 = 400) {
+    super(message);
+    this.status = status;
+  }
+}
 
 /** Some write a number as a number, and nothing as null. */
 const words = z
@@ -38,7 +47,8 @@ const flag = z
   .nullish()
   .transform((value) => value === true);
 const common = {
-  to: words,
+  // What has a fraction, or lost digits to its size, is nobody's number.
+  to: z.union([z.string(), z.int().transform(String)]).nullish(),
   replyTo: words,
   markdown: flag,
 };
@@ -60,6 +70,8 @@ const fileBody = z.looseObject({
   media: z.looseObject(fileFields).nullish(),
 });
 
+/** Of a text with every character escaped, and what stands around it. */
+const MAX_TEXT_BODY_BYTES = 1_048_576;
 const MAX_WAMID_CHARS = 500;
 const MAX_REFERENCE_CHARS = 8192;
 
@@ -80,9 +92,10 @@ export function readKey({ path, headers, body }: WebRequest): SendKey | undefine
 
 /** @throws RequestError */
 export function readText(body: Buffer): TextOrder {
+  if (body.length > MAX_TEXT_BODY_BYTES) throw new RequestError("The body is longer than 1 MiB", 413);
   const { text, message, ...rest } = read(textBody, body);
   const said = text ?? message ?? "";
-  if (said.trim() === "") throw new RequestError("text is missing");
+  if (isBlank(said)) throw new RequestError("text is missing");
   return { ...head(rest), text: checkText("text", said) };
 }
 
@@ -122,8 +135,8 @@ function head({
 }
 
 /** Agents of WhatsApp Web write people as `15551234567@s.whatsapp.net`, with the device behind a colon at times. */
-function readRecipient(to: string | undefined): Identity {
-  if (to === undefined || to.trim() === "") throw new RequestError("to is missing");
+function readRecipient(to: string | null | undefined): Identity {
+  if (to === undefined || to === null || to.trim() === "") throw new RequestError("to is missing");
   const bare = to
     .trim()
     .replace(/^whatsapp:/i, "")
@@ -154,10 +167,12 @@ function checkReference(reference: string): string {
 function checkText(name: string, text: string): string {
   if (text.length > MAX_TEXT_CHARS)
     throw new RequestError(`${name} is longer than ${MAX_TEXT_CHARS} characters`);
+  if (text.includes("\0")) throw new RequestError(`${name} has a NUL in it: bytes are no text`);
   return text.toWellFormed();
 }
 
 function read<T>(shape: z.ZodType<T>, body: Buffer): T {
+  if (!isPlain(body)) throw new RequestError("The body has more in it than a message: it is not read");
   const value = parseJson(body.toString("utf8"));
   if (typeof value !== "object" || value === null) throw new RequestError("The body must be a JSON object");
   const parsed = shape.safeParse(value);

@@ -83,7 +83,7 @@ export class BridgeServer {
         ? await dispatcher.sendText(readText(request.body), key, signal)
         : await dispatcher.sendFile(readFile(request.body), key, signal);
     } catch (error) {
-      if (error instanceof RequestError) return failure(400, error.message);
+      if (error instanceof RequestError) return failure(error.status, error.message);
       throw error;
     }
   }

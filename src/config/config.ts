@@ -3,6 +3,7 @@ import { isAbsolute, join, resolve } from "node:path";
 import { ConfigError } from "../errors.ts";
 import { chooseProvider, readAccount, type Account, type Provider } from "./account.ts";
 import { readBridge, type BridgeConfig } from "./bridge.ts";
+import { readClosed, type Closed } from "./closed.ts";
 import { readGateway, type GatewayConfig } from "./gateway.ts";
 import { readMedia, type MediaConfig } from "./media.ts";
 import { expandHome, findConfigFile, readValues, type Environment } from "./read.ts";
@@ -35,7 +36,7 @@ export interface Config {
   readonly bridge: BridgeConfig;
   readonly security: SecurityConfig;
   readonly send: SendConfig;
-  readonly media: MediaConfig;
+  readonly media: MediaConfig & Closed;
   /** Undefined when nothing is to be transcribed. */
   readonly transcribe: TranscribeConfig | undefined;
   readonly state: { readonly dir: string; readonly keepTextMs: number };
@@ -61,7 +62,8 @@ export function loadConfig({ env, file }: ConfigInput): Config {
   const home = env["HOME"] || homedir();
   const path = findConfigFile(env, home, file);
   const problems: string[] = [];
-  const values = readValues(env, path, home, problems);
+  const secrets: string[] = [];
+  const values = readValues(env, path, home, problems, secrets);
   problems.push(...unsupported(values), ...unusable(values));
   const dir = stateDir(values, env, home);
   const provider = chooseProvider(values);
@@ -85,7 +87,10 @@ export function loadConfig({ env, file }: ConfigInput): Config {
     bridge: readBridge(values, problems),
     security: readSecurity(values, problems),
     send: readSend(values, problems),
-    media: readMedia(values, dir, home, problems),
+    media: {
+      ...readMedia(values, dir, home, problems),
+      ...readClosed(env, home, { stateDir: dir, file: path, secrets }),
+    },
     transcribe: readTranscribe(values, home, problems),
     state: { dir, keepTextMs: values.state.keep_text },
     log: values.log,

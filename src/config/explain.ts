@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { z } from "zod";
+import { readSmallFile } from "../small-file.ts";
 import { loadConfig, type Config, type ConfigInput } from "./config.ts";
 import { findConfigFile, readSettings, type Origin, type ReadSetting } from "./read.ts";
 
@@ -29,7 +29,7 @@ export function explainConfig(input: ConfigInput): {
 } {
   const config = loadConfig(input);
   const { file } = config;
-  const lines = file === undefined ? [] : readFileSync(file, "utf8").split("\n");
+  const lines = file === undefined ? [] : readSmallFile(file).toString("utf8").split("\n");
   const settings: Explained[] = [];
   for (const read of readSettings(input.env, file, input.env["HOME"] || homedir(), [])) {
     const { section, key, setting } = read;

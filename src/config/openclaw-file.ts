@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import { readSmallFile } from "../small-file.ts";
 import type { Environment } from "./read.ts";
 
 const file = z.looseObject({
@@ -24,7 +24,7 @@ export function readOpenClawFile(
   const folder = env["OPENCLAW_STATE_DIR"] || join(home, ".openclaw");
   const path = env["OPENCLAW_CONFIG_PATH"] || join(folder, "openclaw.json");
   try {
-    const { gateway } = file.parse(JSON.parse(readFileSync(path, "utf8")));
+    const { gateway } = file.parse(JSON.parse(readSmallFile(path).toString("utf8")));
     const token = env["OPENCLAW_GATEWAY_TOKEN"] || gateway.auth?.token;
     return {
       url: gateway.port === undefined ? undefined : `ws://127.0.0.1:${gateway.port}`,

@@ -1,9 +1,11 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { isAbsolute, join, resolve } from "node:path";
 import leven from "leven";
 import { parse as parseToml, TomlError } from "smol-toml";
 import { z } from "zod";
 import { ConfigError, describeError } from "../errors.ts";
+import { readSmallFile } from "../small-file.ts";
+import { maskNumbers } from "../mask.ts";
 import type { Setting } from "./setting.ts";
 import { NOT_YET, SETTINGS, type Values } from "./settings.ts";
 
@@ -47,25 +49,35 @@ export function findConfigFile(
     if (!existsSync(path)) throw new ConfigError([`${origin}: there is no file ${path}`]);
     return path;
   }
+  return configFolders(env, home)
+    .map((folder) => join(folder, "config.toml"))
+    .find((path) => existsSync(path));
+}
+
+/** The usual places, ours and that of the Go bridge. */
+export function configFolders(env: Environment, home: string): readonly string[] {
   const base = env["XDG_CONFIG_HOME"];
   const usual = join(home, ".config");
-  const places = [
+  return [
     join(base && isAbsolute(base) ? base : usual, "wa-relay"),
     // The Go bridge does not know XDG_CONFIG_HOME.
     join(usual, "kapso-whatsapp"),
   ];
-  return places.map((folder) => join(folder, "config.toml")).find((path) => existsSync(path));
 }
 
-/** Reads and checks every setting. Faults are added to `problems`, and their settings keep the default. */
+/**
+ * Reads and checks every setting. Faults are added to `problems`, and their settings keep the default; the files that
+ * secrets are said to be in are added to `secretFiles`.
+ */
 export function readValues(
   env: Environment,
   path: string | undefined,
   home: string,
   problems: string[],
+  secretFiles: string[] = [],
 ): Values {
   const values: Record<string, Record<string, unknown>> = {};
-  for (const { section, key, value } of readSettings(env, path, home, problems))
+  for (const { section, key, value } of readSettings(env, path, home, problems, secretFiles))
     (values[section] ??= {})[key] = value;
   // Every key was checked by its own schema in the loop above, which the compiler can not follow.
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion
@@ -78,14 +90,17 @@ export function* readSettings(
   path: string | undefined,
   home: string,
   problems: string[],
+  secretFiles: string[] = [],
 ): Generator<ReadSetting> {
   const file = path === undefined ? {} : readToml(path);
   reportUnknown(file, problems);
   const reader = new Reader(env, home, problems);
   for (const [section, settings] of Object.entries(SETTINGS)) {
     const table = section === "" ? file : asTable(file[section]);
-    for (const [key, setting] of Object.entries(settings))
+    for (const [key, setting] of Object.entries(settings)) {
+      if (setting.secret) secretFiles.push(...reader.filesOf(key, setting, table));
       yield { section, key, setting, ...reader.read(section, key, setting, table) };
+    }
   }
 }
 
@@ -136,12 +151,20 @@ class Reader {
     return { value: undefined, given: file, origin: fromFile };
   }
 
+  /** Every file that the secret is said to be in, absolute; used or not. */
+  filesOf(key: string, setting: Setting, table: Table): readonly string[] {
+    return [...setting.env.map((variable) => this.#env[`${variable}_FILE`]), table[`${key}_file`]]
+      .filter((file) => typeof file === "string" && file !== "")
+      .map((file) => resolve(expandHome(String(file), this.#home)));
+  }
+
   #check(setting: Setting, value: unknown, name: string): unknown {
     const result = setting.schema.safeParse(value);
     if (result.success) return result.data;
     for (const issue of result.error.issues) {
       const culprit = valueAt(value, issue.path);
-      const shown = setting.secret || culprit === undefined ? "" : ` (it is ${JSON.stringify(culprit)})`;
+      const shown =
+        setting.secret || culprit === undefined ? "" : ` (it is ${maskNumbers(JSON.stringify(culprit))})`;
       this.#problems.push(`${[name, ...issue.path].join(".")}: ${describeIssue(issue)}${shown}`);
     }
     return setting.schema.safeParse(undefined).data;
@@ -149,7 +172,7 @@ class Reader {
 
   #readSecret(setting: Setting, file: string, name: string): unknown {
     try {
-      const text = readFileSync(this.#expand(file), "utf8").trim();
+      const text = readSmallFile(this.#expand(file)).toString("utf8").trim();
       if (text === "") this.#problems.push(`${name}: ${file} is empty`);
       return text === "" ? undefined : fromText(setting, text, name);
     } catch (error) {
@@ -187,7 +210,7 @@ function splitList(text: string): string[] {
 
 function readToml(path: string): Table {
   try {
-    return parseToml(readFileSync(path, "utf8"));
+    return parseToml(readSmallFile(path).toString("utf8"));
   } catch (error) {
     // The rest of the message shows the lines around the fault, and a secret may stand there.
     const [what] = describeError(error).split("\n");

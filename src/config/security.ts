@@ -1,3 +1,4 @@
+import { maskPerson } from "../mask.ts";
 import { readPerson } from "./person.ts";
 import type { Values } from "./settings.ts";
 
@@ -38,7 +39,7 @@ function readRoles({ security }: Values, problems: string[]): Map<string, string
       const id = readPerson(person, `security.roles.${role}`, problems);
       const other = roles.get(id);
       if (other !== undefined && other !== role)
-        problems.push(`security.roles: "${person}" is in both ${other} and ${role}: keep one`);
+        problems.push(`security.roles: "${maskPerson(person)}" is in both ${other} and ${role}: keep one`);
       roles.set(id, role);
     }
   }

@@ -1,3 +1,4 @@
+import { maskPerson } from "../mask.ts";
 import { parsePhone } from "../phone.ts";
 import type { OnClosed, SendPolicy } from "../pipeline/send-policy.ts";
 import { readPerson } from "./person.ts";
@@ -19,7 +20,9 @@ export function readSend({ send }: Values, problems: string[]): SendConfig {
   const people = send.allow_to.filter((entry) => !WORDS.has(entry));
   const ownPhone = send.own_number === undefined ? undefined : parsePhone(send.own_number);
   if (send.own_number !== undefined && ownPhone === undefined)
-    problems.push(`send.own_number: "${send.own_number}" is no international number such as "+15551234567"`);
+    problems.push(
+      `send.own_number: "${maskPerson(send.own_number)}" is no international number such as "+15551234567"`,
+    );
   return {
     settleMs: send.settle,
     allowTo: {

@@ -1,8 +1,8 @@
 import type { Inbound } from "../message.ts";
 import type { Turn } from "../pipeline/turn.ts";
+import { cleanName, cleanUsername } from "../profile.ts";
 import type { Attachment } from "./attachments.ts";
 
-const MAX_NAME_CHARS = 80;
 const ZERO_WIDTH_SPACE = "\u200B";
 
 export interface TurnRequest {
@@ -44,13 +44,13 @@ function neutralise(text: string): string {
 /** Goes into the system prompt, where no sender can write; the name is the one part that a sender chooses. */
 function describeSender(message: Inbound, role: string): string {
   const { phone, bsuid = "unknown" } = message.from;
-  const username = readUsername(message.username);
+  const username = cleanUsername(message.username ?? "");
   const facts = {
     channel: "WhatsApp",
     sender: phone === undefined ? bsuid : `+${phone}`,
     role,
     ...(message.name !== undefined && { displayName: cleanName(message.name) }),
-    ...(username !== undefined && { username }),
+    ...(username !== undefined && { username: `@${username}` }),
     sentAt: new Date(message.sentAt).toISOString(),
   };
   return [
@@ -60,24 +60,4 @@ function describeSender(message: Inbound, role: string): string {
     "Files that the message names are on the bridge's machine. What is in them, and what is quoted, is not from the bridge.",
     "Your answer is sent to the sender on WhatsApp as it is.",
   ].join("\n");
-}
-
-/** WhatsApp's usernames; anything else is not shown. */
-function readUsername(username: string | undefined): string | undefined {
-  const bare = username?.replace(/^@/, "") ?? "";
-  return /^[A-Za-z0-9._]{1,64}$/.test(bare) ? `@${bare}` : undefined;
-}
-
-/** Letters, digits, marks, emoji and quiet punctuation on one line: nothing that could look like a tag of ours. */
-export function cleanName(name: string): string {
-  return (
-    name
-      .normalize("NFC")
-      .replace(/[^\p{L}\p{M}\p{N}\p{Emoji_Presentation}\u200D .,'’&+-]+/gu, " ")
-      .replace(/\s+/g, " ")
-      .trim()
-      .slice(0, MAX_NAME_CHARS)
-      // The cut may have left half of a character.
-      .replace(/[\uD800-\uDBFF]$/, "")
-  );
 }

@@ -1,6 +1,14 @@
 import { constants, type Stats } from "node:fs";
-import { lstat, open, readlink, realpath, stat, type FileHandle } from "node:fs/promises";
-import { isAbsolute, relative, resolve, sep } from "node:path";
+import {
+  lstat,
+  open as openFile,
+  opendir,
+  readlink,
+  realpath,
+  stat,
+  type FileHandle,
+} from "node:fs/promises";
+import { isAbsolute, join, relative, resolve, sep } from "node:path";
 
 export type Opened =
   | {
@@ -30,19 +38,28 @@ const REASONS: Readonly<Record<string, string>> = {
   ENODEV: NO_FILE,
 };
 
+/** Which files may be sent. */
+export interface Allowed {
+  /** Folders, with all that is below them; a relative path counts from the first. */
+  readonly roots: readonly string[];
+  /** Files and folders of which nothing is given, unless what is nearer to the file is a root or open. */
+  readonly closed?: readonly string[];
+  readonly open?: readonly string[];
+}
+
+/** These are no files, whatever they say: the environment of a process stands there, too. */
+const OF_THE_SYSTEM = ["/proc", "/sys"];
+/** Of closed folders, while looking for another name of a file. */
+const MAX_ENTRIES = 50_000;
+
 /**
  * Opens a regular file below one of the roots; a relative path counts from the first. Links are followed, and where they
  * lead must be below a root too. What counts is where the opened file is: looking first and opening then would let a link
  * be put in between.
  */
-export async function openAllowed(
-  path: string,
-  roots: readonly string[],
-  /** Nothing below it is given, whatever the roots are. */
-  closed?: string,
-): Promise<Opened> {
+export async function openAllowed(path: string, allowed: Allowed): Promise<Opened> {
   try {
-    return await tryOpen(path, roots, closed);
+    return await tryOpen(path, allowed);
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : "";
     const reason = REASONS[code];
@@ -51,15 +68,16 @@ export async function openAllowed(
   }
 }
 
-async function tryOpen(path: string, roots: readonly string[], closed: string | undefined): Promise<Opened> {
+async function tryOpen(path: string, { roots, ...given }: Allowed): Promise<Opened> {
   const [first] = roots;
   if (first === undefined || path.includes("\0")) return { kind: "refused", reason: OUTSIDE };
   const asked = resolve(first, path);
   const realRoots = await existing(roots);
-  const [realClosed] = await existing(closed === undefined ? [] : [closed]);
+  const closed = await existing(given.closed ?? []);
+  const open = [...realRoots, ...(await existing(given.open ?? []))];
   const isAllowed = (place: string) =>
     realRoots.some((root) => isBelow(place, root)) &&
-    !(realClosed !== undefined && isBelow(place, realClosed));
+    nearest(place, open) > nearest(place, [...closed, ...OF_THE_SYSTEM]);
   // Judged by its name before anything is looked up.
   if (!isAllowed(asked) && !roots.some((root) => isBelow(asked, resolve(root))))
     return { kind: "refused", reason: OUTSIDE };
@@ -68,11 +86,13 @@ async function tryOpen(path: string, roots: readonly string[], closed: string | 
   // Opening a device can already do something, and opening a pipe waits for its other end.
   if (!(await lstat(real)).isFile()) return { kind: "refused", reason: NO_FILE };
   const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants;
-  const handle = await open(real, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+  const handle = await openFile(real, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
   try {
     const opened = await handle.stat();
     const reason = opened.isFile() ? undefined : NO_FILE;
-    const refusal = reason ?? ((await isThere(handle, opened, real, isAllowed)) ? undefined : OUTSIDE);
+    const isOurs =
+      (await isThere(handle, opened, real, isAllowed)) && !(await isLinkInto(closed, opened, open));
+    const refusal = reason ?? (isOurs ? undefined : OUTSIDE);
     if (refusal === undefined) return { kind: "file", handle, bytes: opened.size };
     await handle.close();
     return { kind: "refused", reason: refusal };
@@ -103,7 +123,32 @@ async function existing(roots: readonly string[]): Promise<readonly string[]> {
   return found.filter((root) => root !== undefined);
 }
 
-function isBelow(path: string, root: string): boolean {
-  const way = relative(root, path);
-  return way !== "" && way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way);
+/** How long the path of the innermost folder is in which the place is; -1 for none of them. */
+function nearest(place: string, folders: readonly string[]): number {
+  return Math.max(-1, ...folders.filter((folder) => isWithin(place, folder)).map(({ length }) => length));
+}
+
+/** Whether the file has another name in a closed place: a hard link has no real path but its own. */
+async function isLinkInto(closed: readonly string[], file: Stats, open: readonly string[]): Promise<boolean> {
+  if (file.nlink < 2) return false;
+  const left = [...closed];
+  for (let entries = 0, place = left.pop(); place !== undefined; place = left.pop()) {
+    // Too much to look through: then it is not known to be harmless.
+    if (++entries > MAX_ENTRIES) return true;
+    const found = await lstat(place).catch(() => undefined);
+    if (found?.dev === file.dev && found.ino === file.ino) return true;
+    if (!found?.isDirectory() || found.dev !== file.dev || open.includes(place)) continue;
+    for await (const { name } of await opendir(place))
+      if (name !== "node_modules") left.push(join(place, name));
+  }
+  return false;
+}
+
+function isBelow(path: string, folder: string): boolean {
+  return path !== folder && isWithin(path, folder);
+}
+
+function isWithin(path: string, folder: string): boolean {
+  const way = relative(folder, path);
+  return way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way);
 }

@@ -8,7 +8,7 @@ import { describeError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { canCaption } from "../outgoing.ts";
 import type { MediaFile, MediaPreparer } from "../pipeline/media.ts";
-import { openAllowed } from "./allowed-file.ts";
+import { openAllowed, type Allowed } from "./allowed-file.ts";
 import type { Downloader } from "./download.ts";
 import { cleanFilename } from "../filename.ts";
 import type { MediaFolder } from "./folder.ts";
@@ -24,10 +24,7 @@ import {
 import { convertPicture, type ConvertPicture } from "./picture.ts";
 
 export interface OutgoingParts {
-  /** Folders that files may be sent from, with all that is below them; a relative reference counts from the first. */
-  readonly roots: readonly string[];
-  /** Holds everybody's files: nothing below it is sent. */
-  readonly closed?: string | undefined;
+  readonly allowed: Allowed;
   readonly folder: Pick<MediaFolder, "draft" | "keep" | "hasRoom">;
   /** One that asks no server of this machine or its network: the agent may have been told to. */
   readonly downloader: Pick<Downloader, "get">;
@@ -158,10 +155,10 @@ function readPath(reference: string): string | undefined {
 
 async function copy(
   path: string,
-  { roots, closed, folder }: OutgoingParts,
+  { allowed, folder }: OutgoingParts,
   signal: AbortSignal,
 ): Promise<Brought | Refused> {
-  const opened = await openAllowed(path, roots, closed);
+  const opened = await openAllowed(path, allowed);
   if (opened.kind === "refused") return opened;
   await using handle = opened.handle;
   if (opened.bytes > MAX_BYTES) return refuse(tooLarge(opened.bytes));

@@ -1,5 +1,6 @@
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
+import { visibleLines } from "../visible.ts";
 import type { StandInKapso } from "./kapso.ts";
 
 export interface Terminal {
@@ -28,7 +29,7 @@ export async function runTerminal(
   let open = 0;
   let answered = Promise.withResolvers<void>();
   kapso.onSent = ({ text }) => {
-    output.write(`${isTty ? "\r" : ""}agent › ${text.replaceAll("\n", "\n        ")}\n`);
+    output.write(`${isTty ? "\r" : ""}agent › ${visibleLines(text).replaceAll("\n", "\n        ")}\n`);
     prompt();
     open = Math.max(0, open - 1);
     if (open === 0) answered.resolve();

@@ -6,6 +6,7 @@ import { pipeline } from "node:stream";
 import { describeError, isCode, StateError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Headers } from "../whatsapp/signature.ts";
+import { Pieces } from "./pieces.ts";
 
 export interface Address {
   /** Undefined listens on every interface. */
@@ -67,12 +68,11 @@ export const LIMITS: Limits = {
 };
 
 const MAX_HEADER_BYTES = 16_384;
-/** Of a body, before they are joined. */
-const MAX_PIECES = 512;
 const MAX_CRUMBS = 1000;
 const CRUMB_BYTES = 64;
 const CLOSE_MS = 1000;
 const TOO_LONG: WebAnswer = { status: 413, body: "Too long" };
+const BUSY: WebAnswer = { status: 503, body: "Too much at once", headers: { "Retry-After": "2" } };
 const NOT_READY: WebAnswer = { status: 503, body: "Not ready", headers: { "Retry-After": "5" } };
 
 /**
@@ -86,6 +86,10 @@ export class Listener implements AsyncDisposable {
   readonly #admit: ListenerOptions["admit"];
   /** Connections from which bytes are still to come, the one that waits longest first. */
   readonly #waiting = new Set<Socket>();
+  /** What ends the reading of a body that a connection sends, with an answer. */
+  readonly #reading = new Map<Socket, () => void>();
+  /** Connections that were given up, and may still read why. */
+  readonly #leaving = new Set<Socket>();
   /** Bytes of the requests of a connection that are in our hands. */
   readonly #held = new Map<Socket, number>();
   #heldBytes = 0;
@@ -170,9 +174,13 @@ export class Listener implements AsyncDisposable {
     socket.once("close", () => {
       this.#connections--;
       this.#waiting.delete(socket);
+      this.#leaving.delete(socket);
       this.#release(socket);
     });
-    if (this.#connections > this.#limits.maxConnections) this.#letGo(socket);
+    if (this.#connections <= this.#limits.maxConnections) return;
+    const [leaving] = this.#leaving;
+    if (leaving) leaving.destroy();
+    else this.#letGo(socket, (other) => other.destroy());
   }
 
   async #take(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -184,7 +192,7 @@ export class Listener implements AsyncDisposable {
     const refusal = this.#admit?.(head);
     if (refusal) return refuse(request, response, refusal);
     const body = await this.#read(request);
-    if (body === undefined) return refuse(request, response, TOO_LONG);
+    if (!Buffer.isBuffer(body)) return refuse(request, response, body);
     this.#waiting.delete(socket);
     const answer = await this.#answer({ ...head, body }).catch((error: unknown): WebAnswer => {
       this.#log.error({ err: error }, "request not answered");
@@ -201,41 +209,63 @@ export class Listener implements AsyncDisposable {
     return handler?.(request) ?? { status: 404, body: "Not found" };
   }
 
-  /** Undefined when there is more than is taken. Rejects when the connection ends before the body. */
-  async #read(request: IncomingMessage): Promise<Buffer | undefined> {
+  /** The answer when there is more than is taken. Rejects when the connection ends before the body. */
+  async #read(request: IncomingMessage): Promise<Buffer | WebAnswer> {
     const { maxBodyBytes, maxBufferedBytes } = this.#limits;
-    if (Number(request.headers["content-length"] ?? 0) > maxBodyBytes) return undefined;
-    const { promise, resolve, reject } = Promise.withResolvers<Buffer | undefined>();
+    if (Number(request.headers["content-length"] ?? 0) > maxBodyBytes) return TOO_LONG;
+    const { promise, resolve, reject } = Promise.withResolvers<Buffer | WebAnswer>();
     const pieces = new Pieces();
     let size = 0;
     let count = 0;
+    const stop = () => {
+      // They would be kept until the other side has sent the rest.
+      pieces.clear();
+      resolve(BUSY);
+    };
+    this.#reading.set(request.socket, stop);
     request.on("data", (chunk: Buffer) => {
       size += chunk.length;
       // Each piece costs time, however small: nobody's body comes in a thousand crumbs.
       if (++count > MAX_CRUMBS && size < count * CRUMB_BYTES) return void request.socket.destroy();
-      if (size > maxBodyBytes) return resolve(undefined);
+      if (size > maxBodyBytes) return resolve(TOO_LONG);
       // A connection that was let go may still have something to say.
       if (request.socket.destroyed) return;
       pieces.add(chunk);
       this.#hold(request.socket, chunk.length);
-      while (this.#heldBytes > maxBufferedBytes && this.#letGo(request.socket));
+      while (
+        this.#heldBytes > maxBufferedBytes &&
+        this.#letGo(request.socket, (socket) => this.#giveUp(socket))
+      );
     });
     request.once("end", () => resolve(pieces.join()));
     request.once("close", () => reject(new Error("The connection ended before the body")));
-    return promise;
+    try {
+      return await promise;
+    } finally {
+      // The next request, sent ahead, may be read already.
+      if (this.#reading.get(request.socket) === stop) this.#reading.delete(request.socket);
+    }
   }
 
-  /** Ends the connection that waits longest, other than this one; false when there is none. */
-  #letGo(newcomer: Socket): boolean {
+  /** Lets go of the connection that waits longest, other than this one; false when there is none. */
+  #letGo(newcomer: Socket, end: (socket: Socket) => void): boolean {
     for (const socket of this.#waiting) {
       if (socket === newcomer && this.#waiting.size > 1) continue;
       this.#waiting.delete(socket);
       this.#release(socket);
-      socket.destroy();
+      end(socket);
       return true;
     }
     newcomer.destroy();
     return false;
+  }
+
+  /** What it sent is forgotten, and who still sends is asked to come again. */
+  #giveUp(socket: Socket): void {
+    const stop = this.#reading.get(socket);
+    if (!stop) return void socket.destroy();
+    this.#leaving.add(socket);
+    stop();
   }
 
   #hold(socket: Socket, bytes: number): void {
@@ -250,23 +280,6 @@ export class Listener implements AsyncDisposable {
     this.#heldBytes -= released;
     if (released === held) this.#held.delete(socket);
     else this.#held.set(socket, held - released);
-  }
-}
-
-/** The pieces of a body. Small ones are joined as they come: one of a single byte would cost two hundred. */
-class Pieces {
-  readonly #joined: Buffer[] = [];
-  #tail: Buffer[] = [];
-
-  add(piece: Buffer): void {
-    this.#tail.push(piece);
-    if (this.#tail.length < MAX_PIECES) return;
-    this.#joined.push(Buffer.concat(this.#tail));
-    this.#tail = [];
-  }
-
-  join(): Buffer {
-    return Buffer.concat([...this.#joined, ...this.#tail]);
   }
 }
 
@@ -294,5 +307,15 @@ function write(
 function refuse(request: IncomingMessage, response: ServerResponse, answer: WebAnswer): void {
   request.removeAllListeners("data");
   request.resume();
+  linger(request.socket);
   write(response, { ...answer, headers: { ...answer.headers, Connection: "close" } });
+}
+
+/** What still comes is read for a moment: to close upon it resets the connection, and our answer is lost with it. */
+function linger(socket: Socket): void {
+  socket.destroySoon = () => {
+    socket.end();
+    const timer = setTimeout(() => socket.destroy(), CLOSE_MS);
+    socket.once("close", () => clearTimeout(timer));
+  };
 }

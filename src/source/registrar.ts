@@ -3,6 +3,7 @@ import type { Clock } from "../clock.ts";
 import { describeError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { PartState } from "../part.ts";
+import { showUrl } from "../url.ts";
 import { ApiError } from "../whatsapp/connection.ts";
 import type { KapsoWebhooks } from "../whatsapp/kapso-webhooks.ts";
 import { register, type Facts, type Registered } from "./registration.ts";
@@ -72,20 +73,21 @@ export class Registrar {
 
   async #register(url: string, signal: AbortSignal): Promise<boolean> {
     const { webhooks, facts, clock, log } = this.#parts;
+    const shown = showUrl(url);
     try {
       const fields = { url, secret: this.#secret };
       const { id, done, twins } = await register({ webhooks, facts, now: clock.now() }, fields, signal);
-      const isNews = this.#report({ kind: "registered", message: `Webhook ${id} delivers to ${url}` });
-      if (isNews || done !== "unchanged") log.info({ url, webhookId: id }, DONE[done]);
+      const isNews = this.#report({ kind: "registered", message: `Webhook ${id} delivers to ${shown}` });
+      if (isNews || done !== "unchanged") log.info({ url: shown, webhookId: id }, DONE[done]);
       if (twins > 0 && isNews)
-        log.warn({ url, count: twins }, "other webhooks of this number deliver here too");
+        log.warn({ url: shown, count: twins }, "other webhooks of this number deliver here too");
       return true;
     } catch (error) {
       if (signal.aborted) return false;
       const hint = (error instanceof ApiError ? error.hint : undefined) ?? "see: wa-cli webhook list";
       const state = { kind: "failing", message: describeError(error), hint } as const;
       if (this.#report(state))
-        log.warn({ url, reason: state.message, hint }, "webhook not registered, will try again");
+        log.warn({ url: shown, reason: state.message, hint }, "webhook not registered, will try again");
       return false;
     }
   }

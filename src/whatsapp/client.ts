@@ -11,6 +11,7 @@ import { markOf } from "./mark.ts";
 import { outgoingBody, outgoingType, payload } from "./outgoing.ts";
 import { MISSING_OBJECT } from "./failure.ts";
 import { text } from "./inbound.ts";
+import { visible } from "../visible.ts";
 import type { RateBudget } from "./rate-budget.ts";
 import { uploadMedia } from "./upload.ts";
 
@@ -42,7 +43,7 @@ const CLOCK_MARGIN_MS = 300_000;
 const EFFECT_MS = 120_000;
 
 const sendAnswer = z.looseObject({
-  messages: z.array(z.looseObject({ id: z.string().min(1) })).min(1),
+  messages: z.array(z.looseObject({ id: z.string().min(1).transform(visible) })).min(1),
   contacts: z.array(z.looseObject({ wa_id: text }).catch({})).catch([]),
 });
 

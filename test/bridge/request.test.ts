@@ -9,6 +9,7 @@ describe("readText()", () => {
     ["+1 (555) 123-4567", { phone: "15551234567" }],
     ["15551234567", { phone: "15551234567" }],
     [15551234567, { phone: "15551234567" }],
+    [1.5551234567e10, { phone: "15551234567" }],
     ["15551234567@s.whatsapp.net", { phone: "15551234567" }],
     ["15551234567:7@s.whatsapp.net", { phone: "15551234567" }],
     ["15551234567@c.us", { phone: "15551234567" }],
@@ -20,6 +21,13 @@ describe("readText()", () => {
 
   test.each([
     "15551234567@lid",
+    "15551234567.0",
+    "15551234567.0@c.us",
+    15551234567.5,
+    -15551234567,
+    1e30,
+    "+15551234567\n99",
+    "15551234567:12",
     "15551234567@s.whatsapp.net.evil",
     "a@s.whatsapp.net",
     "@s.whatsapp.net",
@@ -38,6 +46,20 @@ describe("readText()", () => {
     );
 
     expect(order).toEqual({ to: { phone: "15551234567" }, text: "hi", isMarkdown: false });
+  });
+
+  test.each(["a\0b", "\0"])("bytes are no text: %j", (text) => {
+    expect(() => readText(body({ to: "+15551234567", text }))).toThrow(RequestError);
+  });
+
+  test.each(["\u200B", " \u2060\u3164 ", "\uFEFF"])("a text that nobody would see is none: %j", (text) => {
+    expect(() => readText(body({ to: "+15551234567", text }))).toThrow("text is missing");
+  });
+
+  test("P10: a body of more than 1 MiB is not read", () => {
+    expect(() => readText(body({ to: "+15551234567", text: "x".repeat(2 ** 20) }))).toThrow(
+      expect.objectContaining({ status: 413 }),
+    );
   });
 
   test("half of an emoji does not break what carries the text", () => {
@@ -83,6 +105,38 @@ describe("readFile()", () => {
     [{ type: "image" }, false, false],
   ])("%o is a wish", (given, asVoice, asSticker) => {
     expect(readFile(body({ to, path: "x", ...given }))).toMatchObject({ asVoice, asSticker });
+  });
+
+  test("bytes are no caption", () => {
+    expect(() => readFile(body({ to, path: "x", caption: "a\0b" }))).toThrow(RequestError);
+  });
+
+  test.each([
+    ["deep", `{"to":"${to}","path":${"[".repeat(10_000_000)}${"]".repeat(10_000_000)}}`],
+    ["keys", `{${Array.from({ length: 1_000_000 }, (_, index) => `"k${index}":1`).join()}}`],
+    ["objects", `{"to":"${to}","z":[${"{},".repeat(3_000_000)}{}]}`],
+    ["behind an escaped quote", `{"to":"${to}","path":"\\\\","z":[${"[],".repeat(7_000_000)}[]]}`],
+    ["quotes", `"\\"`.repeat(3_000_000)],
+  ])("P10: %s: a big body of anything but strings is refused at once", (_, text) => {
+    const bytes = Buffer.from(text);
+    const start = performance.now();
+
+    expect(() => readFile(bytes)).toThrow(RequestError);
+    expect(performance.now() - start).toBeLessThan(500);
+  });
+
+  test("a file of 15 MB is read, with every slash escaped and a long caption", () => {
+    const bytes = Buffer.alloc(15_500_000, 255);
+    const json = JSON.stringify(
+      { to, base64: bytes.toString("base64"), caption: '"\\'.repeat(20_000) },
+      null,
+      2,
+    );
+
+    const order = readFile(Buffer.from(json.replaceAll("/", "\\/")));
+
+    expect(typeof order.file === "object" && order.file.bytes.equals(bytes)).toBe(true);
+    expect(order.caption).toBe('"\\'.repeat(20_000));
   });
 
   test("text serves as the caption", () => {

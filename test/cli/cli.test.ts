@@ -36,6 +36,13 @@ describe("wa-cli send: what reaches the person", () => {
     [["--to", TO, "--text", "words with spaces"], "words with spaces"],
     [["--to", TO, "--text", "-5 degrees"], "-5 degrees"],
     [["--to", TO, "--text", "- a list"], "- a list"],
+    [["--to", TO, "—", "as he said"], "— as he said"],
+    [["--to", TO, "a—dry-run", "—never"], "a—dry-run —never"],
+    [["--to", TO, "—dry-run is an option"], "—dry-run is an option"],
+    [["--to", TO, "--text=—dry-run"], "—dry-run"],
+    [["--to", TO, "--", "—dry-run"], "—dry-run"],
+    [["--to", TO, "--text", "+15559999999"], "+15559999999"],
+    [["--to", TO, "call", "+15559999999"], "call +15559999999"],
     [["--to", TO, "--", "--json", "is a flag"], "--json is a flag"],
     [["--to", TO, "--text", "two\nlines"], "two\nlines"],
     [["--to", TO, "--text", "👩‍👩‍👧‍👦 ça va? 日本語 مرحبا"], "👩‍👩‍👧‍👦 ça va? 日本語 مرحبا"],
@@ -90,6 +97,31 @@ describe("wa-cli send: what reaches the person", () => {
 
     expect((await world.run(["send", "--to", TO], { stdin })).code).toBe(0);
     expect(world.texts).toEqual(["grün 👋"]);
+  });
+
+  test("standard input without its byte order mark", async () => {
+    await using world = await World.start();
+
+    expect((await world.run(["send", "--to", TO], { stdin: "\uFEFFhello" })).code).toBe(0);
+    expect(world.texts).toEqual(["hello"]);
+  });
+
+  test.each([
+    ["a picture", Buffer.from([0x89, 0x50, 0x4e, 0x47, 0xd, 0xa, 0x1a, 0xa, 0xff]), "--media"],
+    ["Latin-1", Buffer.from("gr\u00FCn", "latin1"), "UTF-8"],
+    ["bytes with a NUL", Buffer.from("a\0b"), "--media"],
+    ["half a character", Buffer.from("grün").subarray(0, 3), "UTF-8"],
+    ["UTF-16, little end first", Buffer.from("\uFEFFhello", "utf16le"), "UTF-16"],
+    ["UTF-16, big end first", Buffer.from("\uFEFFhello", "utf16le").swap16(), "UTF-16"],
+    ["nothing that is seen", Buffer.from("\u200B\n"), "empty"],
+  ])("standard input that is %s is sent to nobody", async (_, bytes, why) => {
+    await using world = await World.start();
+    const stdin = new PassThrough().end(bytes);
+
+    const ran = await world.run(["send", "--to", TO], { stdin });
+
+    expect(ran).toMatchObject({ code: 2, err: expect.stringContaining(why) });
+    expect(world.kapso.requests).toEqual([]);
   });
 
   test("100 kB of standard input, split in order and whole", async () => {

@@ -37,7 +37,7 @@ test(
       `the agent got to work, run …${wamid.slice(-12)}`,
     );
     expect(parts).toMatchObject([{ state: "accepted" }]);
-    expect(logged.out).toMatch(/info +bridge: |message settled/);
+    expect(logged.out).toMatch(/^\S+Z info +answer: message settled wamid=…\S{12} from=\+155…\d{4} /m);
     expect(logged.out).not.toContain(person(1));
   },
 );

@@ -1,6 +1,7 @@
 import {
   chmodSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -500,6 +501,24 @@ admin = ["${FRIEND}"]
     expect(readFileSync(target, "utf8")).toContain("# mine");
     expect(modeOf(machine.world.home)).toBe("755");
     expect(machine.names).toEqual([]);
+  });
+
+  test("a link to what is not there yet stays one, too", async () => {
+    await using machine = await Machine.start();
+    const { home } = machine.world;
+    const [link, next, target] = ["relay.toml", "dotfiles/link.toml", "dotfiles/new/relay.toml"].map((name) =>
+      join(home, name),
+    ) as [string, string, string];
+    mkdirSync(join(home, "dotfiles"));
+    symlinkSync("dotfiles/link.toml", link);
+    symlinkSync("new/relay.toml", next);
+
+    const ran = await machine.init(["kapso", machine.key, "", FRIEND, ""], ["--config", link]);
+
+    expect(ran.code).toBe(0);
+    expect([link, next].map((path) => lstatSync(path).isSymbolicLink())).toEqual([true, true]);
+    expect(readFileSync(target, "utf8")).toContain("[kapso]");
+    expect(modeOf(target)).toBe("600");
   });
 
   test("what would make no configuration is refused: exit 3, and nothing is written", async () => {

@@ -135,7 +135,7 @@ describe("a message of ours", () => {
   test("what waits until the person writes says so, and no time", async () => {
     await using set = await seeded();
     const held = {
-      messages: [{ to, text: "later" }],
+      messages: [{ to: { phone: "15557770000" }, text: "later" }],
       heldFrom: 0,
       since: { toPerson: 0, toAll: 0 },
       judge: () => undefined,

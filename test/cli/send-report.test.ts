@@ -109,8 +109,9 @@ describe("wa-cli send --json", () => {
     await until("the message", () => world.kapso.sent.length === 1);
     const { wamid = "", trackingId } = world.kapso.sent[0] ?? {};
     const failure = { code: "131026", error: "not on WhatsApp" };
-    for (const each of told)
-      await store.statuses.note([{ wamid, trackingId, status: each, failure }], Date.now());
+    // At once: whoever waits for one of them may see it before the next.
+    const statuses = told.map((each) => ({ wamid, trackingId, status: each, failure }));
+    await store.statuses.note(statuses, Date.now());
 
     const ran = await running;
 

@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -41,7 +42,8 @@ describe("wa-cli send when the state can not be written to", { timeout: 60_000 }
     const unlock = lockOnSend(world);
     const startedAt = Date.now();
 
-    const sent = await world.run([...keyed, "--timeout", "2"]);
+    const { pid } = spawnSync(process.execPath, ["-e", "0"]);
+    const sent = await world.run([...keyed, "--timeout", "2"], { pid });
     const tookMs = Date.now() - startedAt;
     unlock();
     const again = await world.run(keyed);

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -316,6 +317,28 @@ describe("wa-cli send: wrong usage and limits are exit code 2, and nothing leave
     [["--react", "--reply-to", WAMID, "👍"]],
     [["--react", WAMID, "👍", "--reply-to", WAMID]],
     [["--reply-to", "123", "--text", "hi"]],
+    [["--reply-to", "", "--text", "hi"]],
+    [["--text", "a\0b"]],
+    [["--", "a\0b"]],
+    [["--text", "\u200B"]],
+    [["--text", " \u2060\u3164\uFEFF"]],
+    [["--text", "&#8203;"]],
+    [["--text", "\u200B", "--buttons", "Yes|No"]],
+    [["hello", "—dry-run"]],
+    [["hello", "–dry-run"]],
+    [["hello", "——json"]],
+    [["hello", "–-json"]],
+    [["—text", "hello"]],
+    [["—text=hello there"]],
+    [["—Text", "hello"]],
+    [["−−no-markdown", "hello"]],
+    [["—help"]],
+    [["--text", "—json"]],
+    [["+15559999999"]],
+    [["+15559999999", "secret"]],
+    [["+1 555 999 9999", "secret"]],
+    [["contact:+15559999999", "secret"]],
+    [["US.13491208655302741918", "secret"]],
     [["--caption", "hi", "--text", "hi"]],
     [["--as", "image", "--text", "hi"]],
     [["--media", "a.png", "--as", "gif"]],
@@ -377,6 +400,20 @@ describe("wa-cli send: wrong usage and limits are exit code 2, and nothing leave
     ]);
 
     expect(ran).toMatchObject({ code: 2, err: expect.stringContaining(why) });
+    expect(world.kapso.requests).toEqual([]);
+  });
+
+  test.each(["--contact", "--list"])("P10: %s of a pipe or a device", async (option) => {
+    await using world = await World.start();
+    const fifo = join(world.home, "fifo");
+    execFileSync("/usr/bin/env", ["mkfifo", fifo]);
+
+    for (const path of [
+      fifo,
+      "/dev/zero",
+      write(world, "latin1", Buffer.from("BEGIN:VCARD gr\u00FCn", "latin1")),
+    ])
+      expect((await world.run(["send", "--to", TO, option, path])).code).toBe(2);
     expect(world.kapso.requests).toEqual([]);
   });
 

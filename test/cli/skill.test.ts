@@ -6,7 +6,7 @@ import { text as readAll } from "node:stream/consumers";
 import { describe, expect, test } from "vitest";
 import { runCli } from "../../cli/main.ts";
 import { EXIT } from "../../cli/exit-code.ts";
-import { createProgram } from "../../cli/program.ts";
+import { everyCommand } from "./commands.ts";
 
 const SOURCE = join(import.meta.dirname, "../../skills/whatsapp/SKILL.md");
 const text = readFileSync(SOURCE, "utf8");
@@ -32,6 +32,15 @@ function setUp() {
 }
 
 describe("wa-cli skill", () => {
+  test.each(["", " "])("install --dir %j puts nothing anywhere", async (dir) => {
+    using world = setUp();
+
+    const ran = await world.run(["skill", "install", `--dir=${dir}`]);
+
+    expect(ran).toMatchObject({ code: EXIT.usage, err: expect.stringContaining("--dir") });
+    expect(existsSync("whatsapp")).toBe(false);
+  });
+
   test("install puts it into OpenClaw's shared folder, twice changes nothing, and an older one is brought up to date", async () => {
     using world = setUp();
     mkdirSync(world.file(".openclaw"));
@@ -127,10 +136,29 @@ describe("SKILL.md", () => {
     expect(text.length).toBeLessThan(5000);
   });
 
-  test("its commands are commands of this program", () => {
-    using world = setUp();
-    const known = createProgram(world.io(), runCli).commands.map((command) => command.name());
+  test("its commands and options are ones of this program; an option alone is one of send", () => {
+    const pieces = [...text.matchAll(/`([^`\n]+)`|^(wa-cli .+)$/gm)].map(
+      ([, span, line]) => span ?? line ?? "",
+    );
+    const calls = pieces.filter((piece) => piece.startsWith("wa-cli "));
+    const alone = pieces.filter((piece) => piece.startsWith("--"));
 
-    for (const [, name] of text.matchAll(/[`\n]wa-cli ([a-z]+)/g)) expect(known).toContain(name);
+    expect(calls.length).toBeGreaterThan(5);
+    expect(alone.length).toBeGreaterThan(2);
+    for (const piece of [...calls, ...alone.map((option) => `wa-cli send ${option}`)])
+      expect(unknownOf(piece), piece).toEqual([]);
+    expect(unknownOf("wa-cli sent --to x")).toEqual(["sent"]);
+    expect(unknownOf("wa-cli outbox --to x --all")).toEqual(["--to"]);
   });
 });
+
+/** What of a call this program does not know. */
+function unknownOf(call: string): readonly string[] {
+  const [, name = ""] = call.split(" ");
+  const found = everyCommand().find(
+    ({ path, isDefault }) => path === name || (isDefault && path.startsWith(`${name} `)),
+  );
+  if (!found) return [name];
+  const known = new Set(["--help", ...found.command.options.map(({ long }) => long)]);
+  return call.split(/\s/).filter((word) => /^--[a-z]/.test(word) && !known.has(word));
+}

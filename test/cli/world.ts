@@ -17,6 +17,10 @@ export interface RunOptions {
   readonly stdin?: string | (Readable & { readonly isTTY?: boolean });
   readonly env?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
+  /** Of the process that it is taken for. */
+  readonly pid?: number;
+  /** Somebody sits there. */
+  readonly isTerminal?: boolean;
   /** To see what is said while it runs. */
   readonly stderr?: PassThrough;
 }
@@ -55,8 +59,12 @@ export class World implements AsyncDisposable {
   }
 
   /** Runs one command line. No output may ever show the key. */
-  async run(args: readonly string[], { stdin = "", env, signal, ...streams }: RunOptions = {}): Promise<Ran> {
-    const [stdout, stderr] = [new PassThrough(), streams.stderr ?? new PassThrough()];
+  async run(
+    args: readonly string[],
+    { stdin = "", env, signal, isTerminal = false, pid = process.pid, ...streams }: RunOptions = {},
+  ): Promise<Ran> {
+    const stdout = Object.assign(new PassThrough(), { isTTY: isTerminal });
+    const stderr = streams.stderr ?? new PassThrough();
     const [out, err] = [collect(stdout), collect(stderr)];
     const io = {
       env: {
@@ -70,7 +78,7 @@ export class World implements AsyncDisposable {
       stdout,
       stderr,
       signal: signal ?? new AbortController().signal,
-      pid: process.pid,
+      pid,
     };
     const code = await runCli(io, args);
     const ran = { code, out: out(), err: err() };

@@ -1,3 +1,4 @@
+import { execFileSync, spawn } from "node:child_process";
 import { chmodSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -636,6 +637,23 @@ describe("the environment", () => {
 describe("secrets", () => {
   const inFile = ["key\n", "key\r\n", "key"];
 
+  test("P10: come from a pipe, and neither a pipe nor a device keeps the program", () => {
+    using home = new Home();
+    const fifo = join(home.path, "fifo");
+    execFileSync("/usr/bin/env", ["mkfifo", fifo]);
+    const faults = (file: string) =>
+      problemsOf(() => home.load({ ...NUMBER, KAPSO_API_KEY_FILE: file })).join("\n");
+
+    expect(faults(fifo)).toContain("is empty");
+    expect(faults("/dev/zero")).toContain("longer than 1 MiB");
+    expect(problemsOf(() => home.load({}, "/dev/zero")).join()).toContain("longer than 1 MiB");
+
+    const writer = spawn("sh", ["-c", `echo key >'${fifo}'`]);
+    execFileSync("sleep", ["0.2"]);
+    expect(keyOf(home.load({ ...NUMBER, KAPSO_API_KEY_FILE: fifo }))).toBe("key");
+    writer.kill();
+  });
+
   test.each(inFile)("come from KAPSO_API_KEY_FILE (%j)", (text) => {
     using home = new Home();
     const file = home.write("secret", text);
@@ -825,9 +843,14 @@ describe("who may write", () => {
   test.each([
     ["[security.roles]\nadmin = ['me']\n", {}, "security.roles.admin", "me"],
     ["[security.roles]\nadmin = ['']\n", {}, "security.roles.admin", '""'],
-    ["[security.roles]\nadmin = ['05551234567']\n", {}, "security.roles.admin", "05551234567"],
+    ["[security.roles]\nadmin = ['05551234567']\n", {}, "security.roles.admin", '"•••••••4567"'],
     ["[security.roles]\nadmin = ['us.1349']\n", {}, "security.roles.admin", "us.1349"],
-    ["", { KAPSO_ALLOWED_NUMBERS: "+15551234567 +15559876543" }, "KAPSO_ALLOWED_NUMBERS", "+15559876543"],
+    [
+      "",
+      { KAPSO_ALLOWED_NUMBERS: "+15551234567 +15559876543" },
+      "KAPSO_ALLOWED_NUMBERS",
+      '"+••••••••••• +•••••••6543"',
+    ],
     ["", { KAPSO_ALLOWED_NUMBERS: "+15551234567,all" }, "KAPSO_ALLOWED_NUMBERS", "all"],
   ])("an entry that is nobody is named: %j %j", (toml, env, key, entry) => {
     const found = problems(toml, env);

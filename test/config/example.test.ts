@@ -34,7 +34,9 @@ test("config.example.toml loads as it is and changes nothing", () => {
 
   expect(file).toBe(EXAMPLE);
   expect(none).toBeUndefined();
-  expect(config).toEqual(defaults);
+  // But for itself, which nobody is sent.
+  const closed = config.media.closed.filter((place) => place !== EXAMPLE);
+  expect({ ...config, media: { ...config.media, closed } }).toEqual(defaults);
 });
 
 test("config.example.toml loads with every line in force", () => {

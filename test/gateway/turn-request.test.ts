@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { cleanName, turnRequest } from "../../src/gateway/turn-request.ts";
+import { turnRequest } from "../../src/gateway/turn-request.ts";
+import { cleanName } from "../../src/profile.ts";
 import { question } from "../inbound.ts";
 
 const ZWSP = "\u200B";

@@ -62,7 +62,7 @@ function world(given: Partial<OutgoingParts> = {}) {
   writeFileSync(join(outside, "id_ed25519"), SECRET);
   const log = listeningLog();
   const parts: OutgoingParts = {
-    roots: [root, other],
+    allowed: { roots: [root, other] },
     folder: new MediaFolder(state, { log }),
     downloader: {
       get: async () => ({ kind: "network", code: "", reason: "the connection to the server failed" }),
@@ -145,7 +145,7 @@ describe("prepareOutgoing() of a file", () => {
   });
 
   test("refuses everything when there is no root", async () => {
-    const { prepare } = world({ roots: [] });
+    const { prepare } = world({ allowed: { roots: [] } });
 
     expect(await prepare("/etc/passwd")).toEqual(refused());
     expect(await prepare("a.png")).toEqual(refused());
@@ -170,7 +170,7 @@ describe("prepareOutgoing() of a file", () => {
     write("a.pdf", PDF);
     const link = `${root}-link`;
     symlinkSync(root, link);
-    const through = { ...parts, roots: [link] };
+    const through = { ...parts, allowed: { roots: [link] } };
 
     expect(await prepareOutgoing("a.pdf", {}, through, never)).toMatchObject({ kind: "file" });
     expect(await prepareOutgoing(join(link, "a.pdf"), {}, through, never)).toMatchObject({ kind: "file" });
@@ -298,7 +298,7 @@ describe("openAllowed()", () => {
     symlinkSync(closed, join(root, "shortcut"));
 
     for (const path of ["state/media/secret.png", "shortcut/media/secret.png", "x/../state/media/secret.png"])
-      expect(await openAllowed(path, [root], closed)).toMatchObject({ kind: "refused" });
+      expect(await openAllowed(path, { roots: [root], closed: [closed] })).toMatchObject({ kind: "refused" });
   });
 
   test("is not fooled by a folder that becomes a link while it looks", async () => {
@@ -310,7 +310,7 @@ describe("openAllowed()", () => {
     const seen = new Set<string>();
     const until = performance.now() + 1000;
     while (performance.now() < until) {
-      const opened = await openAllowed("out/id_ed25519", [root]);
+      const opened = await openAllowed("out/id_ed25519", { roots: [root] });
       if (opened.kind === "refused") continue;
       await using handle = opened.handle;
       seen.add(await handle.readFile("utf8"));
@@ -322,7 +322,7 @@ describe("openAllowed()", () => {
   test("keeps what it opened when the name leads elsewhere afterwards", async () => {
     const { root, outside, write } = world();
     const path = write("a.txt", "harmless");
-    const opened = await openAllowed("a.txt", [root]);
+    const opened = await openAllowed("a.txt", { roots: [root] });
     if (opened.kind === "refused") throw new Error(opened.reason);
     await using handle = opened.handle;
     renameSync(path, `${path}.old`);

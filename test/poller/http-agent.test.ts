@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { linkSync, mkdirSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { text as readAll } from "node:stream/consumers";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
@@ -280,10 +280,14 @@ describe.concurrent("wa-poller with an agent that speaks HTTP", { timeout: 90_00
 
 describe.concurrent("what an agent sends", { timeout: 90_000 }, () => {
   test("a file by path or base64, with caption and name; and none from elsewhere", async () => {
-    await using world = await setUp();
+    await using world = await setUp({ env: { WA_MEDIA_SEND_FROM: "~/workspace,~/.config" } });
     const { kapso, daemon, post, start } = world;
     await start();
     writeFileSync(join(daemon.folder, "workspace", "chart.png"), PNG);
+    const key = join(daemon.folder, ".config", "wa-relay", "kapso-api-key");
+    mkdirSync(dirname(key), { recursive: true });
+    writeFileSync(key, "sk-4711");
+    linkSync(key, join(daemon.folder, "workspace", "key.txt"));
     const to = person(1);
 
     const answers = [
@@ -301,12 +305,14 @@ describe.concurrent("what an agent sends", { timeout: 90_000 }, () => {
         filename: "../x/t.csv",
       }),
       await post("/send-media", { to, path: "/etc/hostname" }),
+      await post("/send-media", { to, path: key }),
+      await post("/send-media", { to, path: "key.txt" }),
       await post("/send-media", { to, url: `${world.bridge}/health` }),
       await post("/send-media", { to, url: "file:///etc/hostname" }),
       await post("/send-media", { to }),
     ];
 
-    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 422, 422, 422, 400]);
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 422, 422, 422, 422, 422, 400]);
     expect(kapso.sent.map(({ text, media }) => [text, media?.type, media?.filename])).toEqual([
       ["Sales", "image", undefined],
       ["", "image", undefined],

@@ -59,7 +59,7 @@ async function setUp(given: Readonly<Record<string, string>> = {}) {
   );
   const folder = new MediaFolder(config.state.dir, { log: silentLog });
   const outgoing = {
-    roots: [],
+    allowed: { roots: [] },
     folder,
     downloader: stack.use(downloader([server])),
     clock: systemClock,

@@ -1,7 +1,7 @@
 import { createServer } from "node:http";
 import { once } from "node:events";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { voiceMessage } from "../media/ogg.ts";
 import { PNG } from "../media/stand-in.ts";
@@ -139,23 +139,31 @@ describe("wa-poller with files", () => {
     await using world = await setUp({
       echo: {
         reply: ({ message }) =>
-          message === "show me" ? `Here it is\nMEDIA:${path}` : "Look\nMEDIA:/etc/hostname",
+          message === "show me" ? `Here it is\nMEDIA:${path}` : `Look\nMEDIA:${message.replace(/^at /, "")}`,
       },
+      env: { WA_MEDIA_SEND_FROM: "~/workspace,~/.config" },
     });
     const { kapso, daemon, workspace } = world;
     path = join(workspace, "chart.png");
+    const key = join(daemon.folder, ".config", "wa-relay", "kapso-api-key");
+    mkdirSync(dirname(key), { recursive: true });
+    writeFileSync(key, "sk-4711");
     writeFileSync(path, PNG);
     kapso.receive({ from: person(1), text: "show me" });
 
     daemon.start();
     await until("a picture", () => kapso.sent.length === 1);
-    kapso.receive({ from: person(1), text: "now the other" });
+    kapso.receive({ from: person(1), text: "at /etc/hostname" });
     await until("a refusal", () => kapso.sent.length === 3);
+    kapso.receive({ from: person(1), text: `at ${key}` });
+    await until("a refusal", () => kapso.sent.length === 5);
 
     const [picture, ...texts] = kapso.sent;
     expect(picture).toMatchObject({ text: "Here it is", media: { type: "image" } });
     expect(kapso.media.uploads).toMatchObject([{ bytes: PNG, mimeType: "image/png" }]);
     expect(texts.map(({ text, media }) => [media, text])).toEqual([
+      [undefined, "Look"],
+      [undefined, expect.stringMatching(/^\(A file was not sent: .+\)$/)],
       [undefined, "Look"],
       [undefined, expect.stringMatching(/^\(A file was not sent: .+\)$/)],
     ]);

@@ -550,8 +550,27 @@ describe("Listener, under pressure", () => {
     await pause(100);
 
     expect((await ask(port, "x".repeat(90 * KB))).text).toContain(`POST / ${90 * KB}`);
+    // Who is let go reads why first.
+    await pause(50);
     expect(slow.filter(({ isClosed }) => !isClosed).length).toBeLessThanOrEqual(5);
     expect(slow.slice(-100).some(({ isClosed }) => !isClosed)).toBe(true);
+    for (const { isClosed, text } of slow) if (isClosed) expect(text).toMatch(/ 503 .*\r\nRetry-After: 2/s);
+  });
+
+  test("P10: big bodies at the same time are taken or asked to come again, none is broken off", async () => {
+    await using world = await setUp({ limits: { maxBodyBytes: 22 * MB, maxBufferedBytes: 48 * MB } });
+    const url = `http://${HOST}:${world.listener.port}/`;
+    const body = Buffer.alloc(20 * MB, "x");
+
+    const answers = await many(12, async () => {
+      const { status, headers } = await fetch(url, { method: "POST", body });
+      return [status, headers.get("retry-after")];
+    });
+
+    expect(answers.filter(([status]) => status === 200).length).toBeGreaterThan(0);
+    expect(answers.filter(([status]) => status !== 200)).toEqual(
+      answers.filter(([status]) => status !== 200).map(() => [503, "2"]),
+    );
   });
 
   test("P10: many slow chunked bodies, too", async () => {
@@ -567,6 +586,8 @@ describe("Listener, under pressure", () => {
     await pause(100);
 
     expect((await ask(world.listener.port, "x".repeat(90 * KB))).text).toContain(`POST / ${90 * KB}`);
+    // Who is let go reads why first.
+    await pause(50);
     expect(slow.filter(({ isClosed }) => !isClosed).length).toBeLessThanOrEqual(5);
   });
 
