@@ -38,7 +38,7 @@ export function launchOf(file: string | undefined, { env, home, execPath, script
   const config = usable(input, unseen);
   if (script?.includes("/_npx/"))
     throw new ServiceError("npx keeps this program in a cache that it clears", {
-      hint: `install it: npm install -g with the file that it came in (wa-relay-${VERSION}.tgz)`,
+      hint: `install it from its file: npm install -g ./wa-relay-${VERSION}.tgz`,
     });
   const path = pathOf(env["PATH"]);
   return {
@@ -66,9 +66,9 @@ function usable(input: ConfigInput, unseen: readonly string[]): Config {
     return config;
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    const isSet = unseen.length === 0 ? "" : ` (${unseen.join(", ")})`;
+    const without = unseen.length === 0 ? "" : ` (${unseen.join(", ")}), and without them`;
     throw new ConfigError(
-      [`a service does not see the variables of this shell${isSet}, and without them:`, ...error.problems],
+      [`a service does not see the variables of this shell${without}:`, ...error.problems],
       {
         hint: "wa-cli init writes what is missing into a configuration file, and keys into files of their own",
       },

@@ -13,7 +13,7 @@ Examples:
   wa-poller service uninstall`;
 
 /** Their code is loaded only when one of them runs. */
-export function addService(program: Command, process: NodeJS.Process): void {
+export function addService(program: Command, own: NodeJS.Process): void {
   const service = program
     .command("service")
     .description("have this system run wa-poller: systemd on Linux, launchd on macOS, both for this user")
@@ -31,8 +31,8 @@ export function addService(program: Command, process: NodeJS.Process): void {
     .action(async (_: InstallOptions, command: Command) => {
       const { install } = await import("./service.ts");
       const { config: named, ...options } = command.optsWithGlobals<InstallOptions>();
-      const config = configOf(named, process.env);
-      await install({ ...options, config }, hostOf(process));
+      const config = configOf(named, own.env);
+      await install({ ...options, config }, hostOf(own));
     });
   service
     .command("uninstall")
@@ -40,7 +40,7 @@ export function addService(program: Command, process: NodeJS.Process): void {
     .option("--force", "remove a file that this program did not write")
     .action(async (options: { readonly force?: true }) => {
       const { uninstall } = await import("./service.ts");
-      await uninstall(options, hostOf(process));
+      await uninstall(options, hostOf(own));
     });
   service
     .command("status")
@@ -50,7 +50,7 @@ export function addService(program: Command, process: NodeJS.Process): void {
     .option("--json", "one JSON document")
     .action(async (options: { readonly json?: true }) => {
       const { status } = await import("./service.ts");
-      if (!(await status(options, hostOf(process)))) process.exitCode = 1;
+      if (!(await status(options, hostOf(own)))) own.exitCode = 1;
     });
 }
 
@@ -61,13 +61,13 @@ function configOf(named: string | undefined, env: Environment): string | undefin
 }
 
 /** From here on we are where a service starts: what a configuration names relatively is looked for there. */
-function hostOf(process: NodeJS.Process): Host {
-  const { env, execPath, argv, platform, stdout } = process;
+function hostOf(own: NodeJS.Process): Host {
+  const { env, execPath, argv, platform, stdout } = own;
   const home = env["HOME"] || homedir();
-  process.chdir(home);
+  own.chdir(home);
   const stop = new AbortController();
   for (const name of ["SIGINT", "SIGTERM"] as const)
-    process.once(name, () => stop.abort(new Error(`Interrupted by ${name}`)));
+    own.once(name, () => stop.abort(new Error(`Interrupted by ${name}`)));
   const script = isSea() ? undefined : argv[1];
-  return { platform, uid: process.getuid?.() ?? 0, env, home, execPath, script, stdout, signal: stop.signal };
+  return { platform, uid: own.getuid?.() ?? 0, env, home, execPath, script, stdout, signal: stop.signal };
 }

@@ -1,4 +1,5 @@
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import {
   existsSync,
   mkdirSync,
@@ -12,6 +13,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { EchoGateway } from "../../src/sandbox/gateway.ts";
@@ -470,14 +472,30 @@ describe.runIf(process.platform === "linux")("wa-poller service, where systemd c
     expect(await all.wa("service", "uninstall")).toMatchObject({ code: 0, out: "No service is installed\n" });
   });
 
+  test("Ctrl-C ends it while systemd does not answer", async () => {
+    using all = setUp();
+    all.configure();
+    const home = join(all.unit, "../../../..");
+    const asked = join(home, "asked");
+    writeFileSync(join(home, "systemctl"), `#!/bin/sh\ntouch ${asked}\nexec sleep 60\n`, { mode: 0o755 });
+
+    const child = spawn(process.execPath, [BIN, "service", "status"], {
+      env: { HOME: home, PATH: `${home}:/usr/bin:/bin` },
+    });
+    const said = text(child.stderr);
+    await until("systemd is asked", () => existsSync(asked));
+    child.kill("SIGINT");
+
+    expect(await once(child, "exit")).toEqual([1, null]);
+    expect(await said).toBe("wa-poller: Interrupted by SIGINT\n");
+  });
+
   test("install without any settings: wa-cli init is the next step, not a variable", async () => {
     using all = setUp();
 
     const ran = await all.wa("service", "install");
 
     expect(ran).toMatchObject({ code: 3, out: "" });
-    expect(ran.err).toMatch(
-      /a service does not see the variables of this shell, and without them:\n(.*\n)*.*→ wa-cli init/,
-    );
+    expect(ran.err).toMatch(/a service does not see the variables of this shell:\n(.*\n)*.*→ wa-cli init/);
   });
 });
