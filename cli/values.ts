@@ -73,6 +73,12 @@ export function collectWords(value: string, previous: readonly string[] = []): r
 }
 
 export function parseCount(value: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(value)) throw new InvalidArgumentError("It must be a positive whole number.");
+  return Number(value);
+}
+
+/** A row as `wa-cli outbox` shows it: `#12`. */
+export function parseRow(value: string): number {
   if (!/^#?[1-9]\d{0,9}$/.test(value)) throw new InvalidArgumentError("It must be a positive whole number.");
   return Number(value.replace("#", ""));
 }

@@ -27,6 +27,7 @@ export interface OpenBridge {
   readonly linkTo: (file: MediaFile) => string;
 }
 
+export const BRIDGE_SETTING = "bridge.addr (WA_BRIDGE_ADDR)";
 const SECRET = "bridge-media-secret";
 const COUNT_MS = 2000;
 
@@ -47,7 +48,7 @@ export async function openBridge(
       log: ownLog,
       limits: BRIDGE_LIMITS,
       admit: (head) => refusal(head, token),
-      setting: "bridge.addr (WA_BRIDGE_ADDR)",
+      setting: BRIDGE_SETTING,
     }),
   );
   listener.reserve(BRIDGE_PATHS);

@@ -2,14 +2,15 @@ import { Command } from "commander";
 import { systemClock } from "../src/clock.ts";
 import { requireAccount, requireInbound } from "../src/config/account.ts";
 import { loadConfig, type Config } from "../src/config/config.ts";
+import { NOBODY_HINT } from "../src/config/security.ts";
 import { ConfigError, describeError, RelayError } from "../src/errors.ts";
 import { secretsOf } from "../src/config/secrets.ts";
 import { LogFile } from "../src/log-file.ts";
 import type { Log } from "../src/log.ts";
-import { Store } from "../src/store/store.ts";
 import { showUrl } from "../src/url.ts";
 import { VERSION } from "../src/version.ts";
 import { visible, visibleLines } from "../src/visible.ts";
+import { check } from "./check.ts";
 import { startBridge } from "./compose.ts";
 import { exitCodeOf, exitCodeOfUsage } from "./exit-code.ts";
 import { createLog } from "./log.ts";
@@ -35,7 +36,7 @@ export async function main(): Promise<void> {
     .version(VERSION)
     .option("--config <file>", "configuration file (default: ~/.config/wa-relay/config.toml if it is there)")
     .option("--sandbox", "run against a stand-in for WhatsApp: you type as the person who writes")
-    .option("--check", "check the configuration and the state folder, then exit")
+    .option("--check", "check the configuration, the state folder and the ports, then exit")
     .addHelpText("after", EXAMPLES)
     .configureOutput({
       outputError: (text, write) => write(visibleLines(text.replace(/^error: /, "wa-poller: "))),
@@ -52,9 +53,9 @@ export async function main(): Promise<void> {
   }
 }
 
-async function run({ config: file, sandbox, check }: Options): Promise<void> {
+async function run({ config: file, sandbox, check: isCheck }: Options): Promise<void> {
   const config = loadConfig({ env: process.env, file });
-  if (check) return checkOnly(config);
+  if (isCheck) return check(config, process.stdout);
   const log = await createLog({
     level: sandbox && config.log.level === "info" ? "warn" : config.log.level,
     format: config.log.format ?? (process.stderr.isTTY ? "pretty" : "json"),
@@ -78,15 +79,6 @@ async function run({ config: file, sandbox, check }: Options): Promise<void> {
   });
 }
 
-function checkOnly(config: Config): void {
-  requireAccount(config);
-  requireInbound(config);
-  Store.open(config.state.dir)[Symbol.dispose]();
-  process.stdout.write(
-    `Configuration and state are usable (${config.file ?? "no file, environment only"})\n`,
-  );
-}
-
 function greet(config: Config, log: Log): void {
   const { security, delivery, gateway } = config;
   const fields = {
@@ -97,11 +89,7 @@ function greet(config: Config, log: Log): void {
   const { mode, pollIntervalMs } = delivery;
   log.info({ ...fields, mode, pollIntervalMs }, `wa-poller ${VERSION} starts`);
   if (security.open) log.warn("security.mode is open: everybody who finds the number can talk to the agent");
-  else if (security.roles.size === 0)
-    log.warn(
-      { hint: "set KAPSO_ALLOWED_NUMBERS=+15551234567, or security.roles in config.toml" },
-      "nobody may write yet",
-    );
+  else if (security.roles.size === 0) log.warn({ hint: NOBODY_HINT }, "nobody may write yet");
 }
 
 /** Aborts on the first SIGTERM or SIGINT; a second one ends the process at once (nothing is lost: all is on disk). */
@@ -117,7 +105,7 @@ function stopSignal(log: Log): AbortSignal {
 }
 
 function describeFailure(error: unknown): readonly string[] {
-  if (error instanceof ConfigError) return error.problems;
+  const lines = error instanceof ConfigError ? error.problems : [describeError(error)];
   const hint = error instanceof RelayError && error.hint !== undefined ? [`→ ${error.hint}`] : [];
-  return [describeError(error), ...hint];
+  return [...lines, ...hint];
 }

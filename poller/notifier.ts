@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
 import { backoffMs } from "../src/backoff.ts";
+import { childEnvironment } from "../src/child-environment.ts";
 import type { Clock } from "../src/clock.ts";
 import type { Environment } from "../src/config/read.ts";
 import { describeError } from "../src/errors.ts";
@@ -23,14 +24,14 @@ const ANSWER_MS = 10_000;
 export class Notifier implements Task {
   readonly #socket: string | undefined;
   readonly #watchdogMs: number | undefined;
-  readonly #path: string | undefined;
+  readonly #env: Readonly<Record<string, string>>;
   readonly #isWell: () => Promise<boolean>;
   readonly #clock: Clock;
   readonly #log: Log;
 
   constructor({ process: { env, pid }, isWell, clock, log }: NotifierParts) {
     this.#socket = env["NOTIFY_SOCKET"] || undefined;
-    this.#path = env["PATH"];
+    this.#env = childEnvironment(env, ["NOTIFY_SOCKET"]);
     this.#isWell = isWell;
     this.#clock = clock;
     this.#log = log;
@@ -77,8 +78,7 @@ export class Notifier implements Task {
   /** False when systemd did not get it. */
   async #say(...lines: readonly string[]): Promise<boolean> {
     const { promise, resolve } = Promise.withResolvers<boolean>();
-    const env = { PATH: this.#path, NOTIFY_SOCKET: this.#socket };
-    execFile("systemd-notify", [...lines], { env, timeout: ANSWER_MS }, (error) => {
+    execFile("systemd-notify", [...lines], { env: this.#env, timeout: ANSWER_MS }, (error) => {
       if (error)
         this.#log.warn(
           { reason: describeError(error), hint: "systemd-notify has to be in PATH" },

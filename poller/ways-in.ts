@@ -1,3 +1,4 @@
+import { childEnvironment } from "../src/child-environment.ts";
 import { requireAccount } from "../src/config/account.ts";
 import { Funnel } from "../src/funnel/funnel.ts";
 import type { Task } from "../src/pipeline/bridge.ts";
@@ -29,8 +30,6 @@ export interface WaysIn {
 
 /** Where polling only follows webhooks that nobody signed, it still looks this often by itself. */
 const WOKEN_POLL_MS = 3_600_000;
-/** All that the tailscale command gets to see of our environment: no key is among it. */
-const PASSED_ON = ["PATH", "HOME", "USER", "LOGNAME", "LANG", "TMPDIR", "XDG_RUNTIME_DIR"];
 
 /**
  * Builds the ways in that the configuration asks for. The webhook's port is taken here, before anything else starts.
@@ -150,7 +149,7 @@ function publish(base: WaysInBase, port: number, registrar: Registrar | undefine
       bin: config.tailscale.bin,
       port: config.tailscale.port,
       target: `http://127.0.0.1:${port}/webhook`,
-      env: Object.fromEntries(PASSED_ON.map((name) => [name, process.env[name]])),
+      env: childEnvironment(process.env),
     },
   );
   // Also when an error that nobody foresaw ends us: an orphan would hold the port.

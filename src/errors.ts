@@ -13,7 +13,7 @@ export class RelayError extends Error {
 export class ConfigError extends RelayError {
   readonly problems: readonly string[];
 
-  constructor(problems: readonly string[], options: ErrorOptions = {}) {
+  constructor(problems: readonly string[], options: ConstructorParameters<typeof RelayError>[1] = {}) {
     super(problems.join("\n"), options);
     this.problems = problems;
   }

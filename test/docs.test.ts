@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { PassThrough } from "node:stream";
 import { fileURLToPath } from "node:url";
@@ -8,7 +9,7 @@ import type { Command } from "commander";
 import { marked, type Token } from "marked";
 import { expect, test } from "vitest";
 import { createProgram } from "../cli/program.ts";
-import { writeTables } from "../docs/configure.ts";
+import { writeTables } from "../docs/write-configure.ts";
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
 const PAGES = [
@@ -61,6 +62,29 @@ test("writeTables() keeps what was written by hand, and drops tables of settings
 
   expect(writeTables(`${page}| \`gone\` |`)).toBe(page);
   expect(writeTables(page.replace("# Configuration", "# Another title"))).toContain("# Another title");
+});
+
+test("docs/wa-cli.md counts the keys as the program does", async () => {
+  const home = mkdtempSync(join(tmpdir(), "wa-docs-"));
+  // As many are set as in the page.
+  const env = {
+    HOME: home,
+    KAPSO_API_KEY: "sk",
+    KAPSO_PHONE_NUMBER_ID: "1",
+    KAPSO_ALLOWED_NUMBERS: "+15551234567",
+  };
+  const { stdout } = await promisify(execFile)(process.execPath, [join(ROOT, "cli/bin.ts"), "config"], {
+    env,
+  });
+  rmSync(home, { recursive: true });
+
+  const [told] = /^\d+ keys have their default.*$/m.exec(stdout) ?? [];
+  expect(told).toBeDefined();
+  expect(read("docs/wa-cli.md")).toContain(told);
+});
+
+test.each(PAGES)("%s has nothing left of a merge", (page) => {
+  expect(read(page)).not.toMatch(/^(?:<{7} |={7}$|>{7} |(?:> ?){7})/m);
 });
 
 test.each(PAGES)("every link of %s that stays in the project leads somewhere", (page) => {

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -17,7 +17,10 @@ describe("the packed program", () => {
   const program = (name: string) => join(folder, "prefix/bin", name);
   let files: string[];
 
+  const old = join(ROOT, "wa-relay-0.0.1.tgz");
+
   beforeAll(async () => {
+    writeFileSync(old, "of an older version");
     const { stdout } = await run("npm", ["pack", "--json", "--pack-destination", folder], { cwd: ROOT });
     const [{ filename, files: packed }] = JSON.parse(stdout.slice(stdout.indexOf("[\n")));
     files = packed.map(({ path }: { readonly path: string }) => path);
@@ -41,6 +44,10 @@ describe("the packed program", () => {
     ]);
   });
 
+  test("what an older version left in the folder is gone: `./wa-relay-*.tgz` names one file", () => {
+    expect(existsSync(old)).toBe(false);
+  });
+
   test("both programs say the version of package.json, from any folder", async () => {
     for (const name of ["wa-poller", "wa-cli"])
       expect((await run(program(name), ["--version"], { env, cwd: "/" })).stdout).toBe(`${VERSION}\n`);
@@ -56,7 +63,7 @@ describe("the packed program", () => {
   test("without an account wa-poller stops with code 3 and names what is missing", async () => {
     const failure = await run(program("wa-poller"), [], { env }).catch((error: unknown) => error);
 
-    expect(failure).toMatchObject({ code: 3, stderr: expect.stringContaining("set KAPSO_API_KEY") });
+    expect(failure).toMatchObject({ code: 3, stderr: expect.stringContaining("KAPSO_API_KEY_FILE") });
   });
 
   test.runIf(process.platform === "linux")(
@@ -88,7 +95,7 @@ describe("the packed program", () => {
 
   // Node 20, 16 and 12 were tried by hand; here the newest one says that it is one of them.
   test.each(["wa-poller", "wa-cli"])(
-    "on an older Node %s says in one sentence what it needs",
+    "on an older Node %s says what it needs, and the next step",
     async (name) => {
       const pretend = `Object.defineProperty(process, "versions", { value: { node: "20.19.0" } })`;
       const failure = await run(
@@ -101,12 +108,12 @@ describe("the packed program", () => {
 
       expect(failure).toMatchObject({
         code: 1,
-        stderr: `${name} needs Node 24 or newer: this is ${process.version}\n`,
+        stderr: `${name} needs Node 24 or newer: this is ${process.version}\n→ install that, or use the single-file programs (docs/install.md)\n`,
       });
     },
   );
 
-  test.each(["wa-poller", "wa-cli"])("an older Node can read %s up to that sentence", (name) => {
+  test.each(["wa-poller", "wa-cli"])("an older Node can read %s up to there", (name) => {
     const text = readFileSync(program(name), "utf8")
       .replace(/^#!.*/, "")
       .replace(/export *\{\};?\s*$/, "");

@@ -27,9 +27,10 @@ export async function init(io: Io, options: InitOptions): Promise<void> {
   const { changes, secrets } = draft.changes();
   for (const variable of draft.overridden())
     prompt.say(`! ${variable} in the environment wins over the file: unset it`);
-  const next = nextCommands(setup);
+  const { next, service } = nextCommands(setup);
   const json = { file: draft.path, secrets: secrets.map(({ path }) => path), next };
-  const andNow = `\nNow:\n${next.map((command) => `  ${command}`).join("\n")}`;
+  const instead = `${service}    # instead of wa-poller, to have it run from now on`;
+  const andNow = `\nNow:\n${[...next, instead].map((command) => `  ${command}`).join("\n")}`;
   if (changes.length === 0) {
     const text = `Nothing is missing in ${draft.source ?? draft.path}${andNow}`;
     return print(io, { json: { ...json, changed: false, backups: [] }, text }, options.json);
@@ -84,11 +85,15 @@ async function mayChange({ draft, prompt, options }: Setup): Promise<boolean> {
   }
 }
 
-function nextCommands({ draft, options }: Setup): string[] {
+function nextCommands({ draft, options }: Setup): {
+  readonly next: readonly string[];
+  readonly service: string;
+} {
   const file = options.config === undefined ? "" : ` --config ${quote(draft.path)}`;
-  const commands = [`wa-cli preflight${file}`, `wa-poller${file}`];
+  const [preflight, poller] = [`wa-cli preflight${file}`, `wa-poller${file}`];
   // Meta asks the running daemon, and its app has to be subscribed.
-  return draft.provider === "meta" ? [`wa-poller${file}`, `wa-cli preflight${file} --fix`] : commands;
+  const next = draft.provider === "meta" ? [poller, `${preflight} --fix`] : [preflight, poller];
+  return { next, service: `wa-poller service install${file}` };
 }
 
 /** What has to be entered in Meta's own dashboard. */

@@ -1,6 +1,7 @@
 import { systemClock } from "../../src/clock.ts";
 import { requireAccount } from "../../src/config/account.ts";
 import { loadConfig, type Config } from "../../src/config/config.ts";
+import { NOBODY_HINT } from "../../src/config/security.ts";
 import { RelayError } from "../../src/errors.ts";
 import { createFetch } from "../../src/http.ts";
 import { Store } from "../../src/store/store.ts";
@@ -14,7 +15,7 @@ import { checkKapso, checkRegistration } from "../kapso-checks.ts";
 import { checkInbound, checkMeta, checkVerification } from "../meta-checks.ts";
 import { probeWebhook } from "../probe.ts";
 import { publicUrl } from "../public-url.ts";
-import { checkService } from "../service-check.ts";
+import { checkService } from "../service.ts";
 
 interface Options {
   readonly config?: string;
@@ -52,12 +53,12 @@ function tell(io: Io, { name, ok, detail, hint }: Check): void {
   print(io, { json: undefined, text: hint === undefined ? [line] : [line, `  → ${hint}`] }, false);
 }
 
-async function* runChecks(config: Config, fix: boolean, { env, signal }: Io): AsyncGenerator<Check> {
+async function* runChecks(config: Config, fix: boolean, io: Io): AsyncGenerator<Check> {
+  const { signal } = io;
   const { open, roles } = config.security;
   yield {
     ...passed("config", config.file ?? "environment only"),
-    ...(!open &&
-      roles.size === 0 && { hint: "nobody may write yet: set KAPSO_ALLOWED_NUMBERS=+15551234567" }),
+    ...(!open && roles.size === 0 && { hint: `nobody may write yet: ${NOBODY_HINT}` }),
   };
   yield* checkInbound(config);
   await using stack = new AsyncDisposableStack();
@@ -66,7 +67,7 @@ async function* runChecks(config: Config, fix: boolean, { env, signal }: Io): As
     state.store = stack.use(Store.open(config.state.dir));
     return config.state.dir;
   });
-  yield* checkService(env);
+  yield* checkService(io);
   const { store } = state;
   const fetch = stack.use(createFetch());
   const connection = new ApiConnection(requireAccount(config), { fetch, clock: systemClock });

@@ -10,6 +10,7 @@ import { Store } from "../../src/store/store.ts";
 import { CommandError, EXIT } from "../exit-code.ts";
 import { paint, print, show, type Answer, type Io } from "../io.ts";
 import { iso } from "../records.ts";
+import { installedService } from "../service.ts";
 
 const part = z.object({
   kind: z.string(),
@@ -101,14 +102,17 @@ export async function status(io: Io, options: Options): Promise<void> {
   const { state, delivery } = loadConfig({ env: io.env, file: options.config });
   if (options.watch === true) return watch(io, state.dir, options.json === true);
   const answer = await look(state.dir, io);
-  if (options.check === true) requireWell(answer.json, longestSilence(delivery));
+  if (options.check === true) requireWell(answer.json, longestSilence(delivery), io);
   print(io, answer, options.json);
 }
 
 /** As strict as `/health`, for which nothing may listen while it only polls. */
-function requireWell(found: Status, silenceMs: number): void {
+function requireWell(found: Status, silenceMs: number, io: Io): void {
   if (!found.daemon.alive)
-    throw new CommandError(EXIT.failed, "wa-poller is not running", { report: { ...found } });
+    throw new CommandError(EXIT.failed, "wa-poller is not running", {
+      hint: toStart(io),
+      report: { ...found },
+    });
   if (found.daemon.responds !== true)
     throw new CommandError(EXIT.failed, "wa-poller runs, but gives no sign of life", {
       hint: "it starts, hangs, or can not write to the disk: wa-cli logs may tell; if it stays so, restart it",
@@ -231,7 +235,7 @@ function describe(found: Status, io: Io): readonly string[] {
   const lines = [
     running.alive
       ? `daemon   ${running.responds ? color("running", "green") : color("without a sign of life", "red")}, process ${running.pid ?? "?"}, version ${running.version ?? "?"}, since ${running.startedAt ?? "?"}`
-      : `daemon   ${color("not running", "red")}${color("; start it with: wa-poller", "dim")}`,
+      : `daemon   ${color("not running", "red")}${color(`; ${toStart(io)}`, "dim")}`,
     ...PART_NAMES.flatMap((name) => describePart(name, found, color)),
     `inbox    ${inbox.pending} waiting for an answer${inbox.oldestAt ? `, the oldest since ${inbox.oldestAt}` : ""}; ${inbox.byState["denied"] ?? 0} refused, ${inbox.quarantined} unreadable`,
     `outbox   ${outbox.queued + outbox.sending} to send, ${outbox.doubt} of unknown outcome, ${outbox.dead} given up${outbox.held > 0 ? `, ${outbox.held} until the person writes` : ""}`,
@@ -240,6 +244,10 @@ function describe(found: Status, io: Io): readonly string[] {
   if (outbox.dead > 0)
     lines.push(color("         wa-cli outbox retry <id>, or wa-cli outbox drop <id>", "dim"));
   return lines;
+}
+
+function toStart(io: Io): string {
+  return `start it with: ${installedService(io)?.startCommand ?? "wa-poller"}`;
 }
 
 const LABELS: Partial<Record<PartName, string>> = { registration: "register" };

@@ -1,12 +1,10 @@
 import { randomBytes } from "node:crypto";
+import { childEnvironment } from "../../src/child-environment.ts";
 import { withPath } from "../../src/config/webhook.ts";
 import { Tailscale } from "../../src/funnel/tailscale.ts";
 import { CommandError, EXIT } from "../exit-code.ts";
 import { choose } from "./choose.ts";
 import { faultOfSecret, readSecretFile, type Setup } from "./setup.ts";
-
-/** All that the tailscale command gets to see of our environment: no key is among it. */
-const PASSED_ON = ["PATH", "HOME", "USER", "LOGNAME", "LANG", "TMPDIR", "XDG_RUNTIME_DIR"];
 
 /** What the command line says of it. @throws CommandError */
 export function takeDelivery({ draft, options }: Setup): void {
@@ -55,8 +53,7 @@ async function findTailscale({ draft, io }: Setup) {
       text: "not on this machine yet",
       hint: "install it: https://tailscale.com/download",
     };
-  const env = Object.fromEntries(PASSED_ON.map((name) => [name, io.env[name]]));
-  const state = await new Tailscale(bin, env).status(io.signal);
+  const state = await new Tailscale(bin, childEnvironment(io.env)).status(io.signal);
   if (state.kind !== "running") return { isRunning: false, text: state.message, hint: state.hint };
   return { isRunning: true, text: `this machine is ${state.dnsName}`, hint: undefined };
 }

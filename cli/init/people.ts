@@ -25,7 +25,13 @@ export async function settlePeople(setup: Setup): Promise<void> {
   }
 }
 
-type People = { readonly people: readonly string[] | "everybody" } | { readonly fault: string };
+type People =
+  | {
+      readonly people: readonly string[] | "everybody";
+      /** Numbers as they were taken that came without `+`: one of this country's own would be somebody else's. */
+      readonly bare?: readonly string[];
+    }
+  | { readonly fault: string };
 
 function readPeople(text: string): People {
   const words = text
@@ -37,17 +43,22 @@ function readPeople(text: string): People {
   if (words.length === 1 && /^(\*|everybody)$/i.test(first)) return { people: "everybody" };
   if (words.length === 1 && /^nobody$/i.test(first)) return { people: [] };
   const people: string[] = [];
+  const bare: string[] = [];
   for (const word of words) {
     const { phone, bsuid } = parseIdentity(word) ?? {};
     const person = phone === undefined ? bsuid : `+${phone}`;
     if (person === undefined)
       return { fault: `"${word}" is neither an international number such as +15551234567 nor a BSUID` };
     people.push(person);
+    if (phone !== undefined && !/^(\+|00)/.test(word)) bare.push(person);
   }
-  return { people };
+  return { people, bare };
 }
 
-function admit({ draft, prompt }: Setup, { people }: Extract<People, { readonly people: unknown }>): void {
+function admit(
+  { draft, prompt }: Setup,
+  { people, bare = [] }: Extract<People, { readonly people: unknown }>,
+): void {
   if (people === "everybody") {
     draft.set("security.mode", "open");
     return prompt.say("! people   anybody who knows the number can make the agent work: see its tool policy");
@@ -55,5 +66,9 @@ function admit({ draft, prompt }: Setup, { people }: Extract<People, { readonly 
   if (people.length === 0) return prompt.say("! people   nobody may write yet: security.allowed_numbers");
   const all = [...new Set([...draft.list("security.allowed_numbers"), ...people])];
   draft.set("security.allowed_numbers", all);
-  prompt.say(`✓ people   ${all.join(", ")}`);
+  prompt.say(`${bare.length === 0 ? "✓" : "!"} people   ${all.join(", ")}`);
+  for (const number of bare)
+    prompt.say(
+      `  → is ${number} with its country code? It was given without +, and somebody else may have it`,
+    );
 }

@@ -156,7 +156,7 @@ export const SENDING: readonly Tool[] = [
       buttons: z
         .array(z.string().regex(/^[^|]{1,100}$/, "must be without |"))
         .min(1)
-        .max(10)
+        .max(3)
         .transform((titles) => titles.join("|"))
         .optional()
         .describe("Titles of up to three buttons below the text"),

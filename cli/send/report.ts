@@ -42,7 +42,10 @@ type Failure = Pick<OutboxRow, "id" | "state" | "code" | "status" | "error">;
 const GONE: Failure = { id: 0, state: "dead", code: "withdrawn", status: null, error: "it was taken back" };
 const HINTS = new Map<string | null, string>([
   ["withdrawn", "try again later"],
-  ["credentials", "set a valid KAPSO_API_KEY (with Meta: WHATSAPP_ACCESS_TOKEN); wa-cli preflight checks it"],
+  [
+    "credentials",
+    "set a valid kapso.api_key (KAPSO_API_KEY), with Meta meta.access_token (WHATSAPP_ACCESS_TOKEN); wa-cli preflight checks it",
+  ],
   ["account", "mend the account or its settings; wa-cli preflight checks them"],
 ]);
 const DONE: Readonly<Record<Wait, string>> = {

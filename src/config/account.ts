@@ -19,7 +19,10 @@ export interface Account {
 
 /** The account, or a ConfigError that says how to give what is missing: some commands work without one. */
 export function requireAccount({ account }: Config): Account {
-  if ("missing" in account) throw new ConfigError(account.missing);
+  if ("missing" in account)
+    throw new ConfigError(account.missing, {
+      hint: "wa-cli init asks for what is missing; wa-poller --sandbox tries it without an account",
+    });
   return account;
 }
 
@@ -59,12 +62,12 @@ export function readAccount(provider: Provider, { kapso, meta }: Values): Config
   if (apiKey === undefined)
     missing.push(
       isMeta
-        ? "meta.access_token is missing: set WHATSAPP_ACCESS_TOKEN, or WHATSAPP_ACCESS_TOKEN_FILE"
-        : "kapso.api_key is missing: set KAPSO_API_KEY, or KAPSO_API_KEY_FILE",
+        ? "meta.access_token is missing: set it, or meta.access_token_file (WHATSAPP_ACCESS_TOKEN, WHATSAPP_ACCESS_TOKEN_FILE)"
+        : "kapso.api_key is missing: set it, or kapso.api_key_file (KAPSO_API_KEY, KAPSO_API_KEY_FILE)",
     );
   if (phoneNumberId === undefined)
     missing.push(
-      `${provider}.phone_number_id is missing: set ${isMeta ? "WHATSAPP" : "KAPSO"}_PHONE_NUMBER_ID`,
+      `${provider}.phone_number_id is missing: set it (${isMeta ? "WHATSAPP" : "KAPSO"}_PHONE_NUMBER_ID)`,
     );
   return { missing };
 }

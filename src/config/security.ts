@@ -14,6 +14,10 @@ export interface SecurityConfig {
   readonly sessionIsolation: boolean;
 }
 
+/** The next step where nobody is listed. */
+export const NOBODY_HINT =
+  "list people in security.allowed_numbers or security.roles, or set KAPSO_ALLOWED_NUMBERS=+15551234567";
+
 export function readSecurity(values: Values, problems: string[]): SecurityConfig {
   const { security } = values;
   return {

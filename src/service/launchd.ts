@@ -2,17 +2,15 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Clock } from "../clock.ts";
 import { prepareFile } from "../store/folder.ts";
-import { ServiceError, type Manager, type Order, type ServiceState } from "./manager.ts";
-import { errorsPath, LABEL, plistPath, plistText } from "./plist.ts";
+import { errorsPath, LABEL, plistPath, plistText, readPlist } from "./plist.ts";
 import type { Run } from "./run.ts";
+import { ServiceError, type Launch, type ServiceState, type Supervisor } from "./supervisor.ts";
 
 /** launchd takes a while to let go of a job, and refuses it meanwhile ("5: Input/output error"). */
 const TRIES = 60;
 const STEP_MS = 500;
 /** A start that fails is expected to fail within this time: nothing tells when the daemon is ready. */
 const SETTLE_MS = 3000;
-/** Ctrl-C ends the whole program. */
-const FOREVER = new AbortController().signal;
 const LOG_CHARS = 2000;
 
 export interface LaunchdParts {
@@ -20,30 +18,41 @@ export interface LaunchdParts {
   readonly uid: number;
   readonly run: Run;
   readonly clock: Clock;
+  readonly signal: AbortSignal;
 }
 
 /** The launchd of this user, by its command. */
-export class Launchd implements Manager {
+export class Launchd implements Supervisor {
   readonly name = "launchd";
   readonly file: string;
   readonly log = "wa-cli logs -f";
   readonly complaints: string;
+  /** Whether launchd has let go of it or not. */
+  readonly startCommand = "wa-poller service install";
+  readonly #home: string;
   readonly #errors: string;
   readonly #run: Run;
   readonly #uid: number;
   readonly #clock: Clock;
+  readonly #signal: AbortSignal;
 
-  constructor({ home, uid, run, clock }: LaunchdParts) {
+  constructor({ home, uid, run, clock, signal }: LaunchdParts) {
+    this.#home = home;
     this.file = plistPath(home);
     this.#errors = errorsPath(home);
     this.complaints = `tail ${this.#errors}`;
     this.#run = run;
     this.#uid = uid;
     this.#clock = clock;
+    this.#signal = signal;
   }
 
-  async text(order: Order): Promise<string> {
-    return plistText(order);
+  async text(launch: Launch): Promise<string> {
+    return plistText(launch, this.#home);
+  }
+
+  read(text: string): Launch {
+    return readPlist(text);
   }
 
   async start(): Promise<void> {
@@ -61,7 +70,7 @@ export class Launchd implements Manager {
     // It starts by itself unless something holds it back; what came of it is seen below.
     await this.#run("launchctl", "kickstart", `${domain}/${LABEL}`);
     const { pid } = await this.state();
-    await this.#clock.sleep(SETTLE_MS, FOREVER);
+    await this.#clock.sleep(SETTLE_MS, this.#signal);
     const { state, pid: later } = await this.state();
     if (state === "running" && pid === later) return;
     throw new ServiceError(
@@ -81,6 +90,10 @@ export class Launchd implements Manager {
     // It reads the folder at the next login.
   }
 
+  async linger(): Promise<void> {
+    throw new ServiceError("launchd runs the agents of a user while they are logged in, and not longer");
+  }
+
   async state(): Promise<ServiceState> {
     const { ok, out } = await this.#run("launchctl", "print", `${await this.#domain()}/${LABEL}`);
     const read = (key: string) => new RegExp(`^\\s*${key} = (.+)$`, "m").exec(out)?.[1];
@@ -95,6 +108,7 @@ export class Launchd implements Manager {
       since: undefined,
       restarts: Math.max(0, (Number(read("runs")) || 0) - 1),
       lastExitCode: pid === undefined ? lastExitCode : undefined,
+      lingers: undefined,
     };
   }
 
@@ -112,7 +126,7 @@ export class Launchd implements Manager {
   async #until(isDone: () => Promise<boolean>): Promise<void> {
     for (let tries = 1; !(await isDone()); tries++) {
       if (tries === TRIES) throw new ServiceError("launchd does not let go of the running service");
-      await this.#clock.sleep(STEP_MS, FOREVER);
+      await this.#clock.sleep(STEP_MS, this.#signal);
     }
   }
 }

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { MARK, type Order } from "./manager.ts";
+import { MARK, type Launch } from "./supervisor.ts";
 
 export const LABEL = "wa-relay";
 
@@ -13,7 +13,7 @@ export function errorsPath(home: string): string {
 }
 
 /** The launchd agent: https://leancrew.com/all-this/man/man5/launchd.plist.html */
-export function plistText({ command, env, home }: Order): string {
+export function plistText({ command, env }: Launch, home: string): string {
   const variables = Object.entries({ ...env, WA_SERVICE: "launchd" });
   return `<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
@@ -57,4 +57,23 @@ function string(text: string): string {
 
 function escape(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+}
+
+/** What plistText() was given; an agent of somebody else may tell less. */
+export function readPlist(text: string): Launch {
+  const stringsOf = (key: string) => {
+    const [, list = ""] = text.split(`<key>${key}</key>`, 2);
+    const [inside = ""] = list.split(/<\/(?:array|dict)>/, 1);
+    return [...inside.matchAll(/<(?:key|string)>([^<]*)</g)].map(([, value = ""]) => unescape(value));
+  };
+  const words = stringsOf("EnvironmentVariables");
+  const names = words.filter((_, index) => index % 2 === 0);
+  return {
+    command: stringsOf("ProgramArguments"),
+    env: Object.fromEntries(names.map((name, index) => [name, words[2 * index + 1] ?? ""])),
+  };
+}
+
+function unescape(text: string): string {
+  return text.replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&");
 }

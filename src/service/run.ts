@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { childEnvironment } from "../child-environment.ts";
 import type { Environment } from "../config/read.ts";
 
 export interface Ran {
@@ -8,36 +9,28 @@ export interface Ran {
   readonly complaint: string;
 }
 
-/** Runs a command to its end, without a shell; never rejects for what it says. */
+/** Runs a command to its end, without a shell; never rejects for what it says, only when it was ended by the signal. */
 export type Run = (bin: string, ...args: string[]) => Promise<Ran>;
 
-/** All that the system's commands get to see: no key is among it. */
-const PASSED_ON = [
-  "PATH",
-  "HOME",
-  "USER",
-  "LOGNAME",
-  "XDG_CONFIG_HOME",
-  "XDG_RUNTIME_DIR",
-  "DBUS_SESSION_BUS_ADDRESS",
-];
 /** Longer than the unit may take to start. */
 const TIMEOUT_MS = 360_000;
 
 /** `uid` is the user's, for a shell that came about without a login (`su`) and does not know its folder in /run. */
-export function createRun(env: Environment, uid: number): Run {
+export function createRun(env: Environment, uid: number, signal: AbortSignal): Run {
   const own = {
     XDG_RUNTIME_DIR: `/run/user/${uid}`,
-    ...Object.fromEntries(PASSED_ON.flatMap((name) => (env[name] ? [[name, env[name]]] : []))),
+    ...childEnvironment(env, ["XDG_CONFIG_HOME", "DBUS_SESSION_BUS_ADDRESS"]),
     // Their words and times are read.
     LC_ALL: "C",
     TZ: "UTC",
   };
   return async (bin, ...args) => {
     const { promise, resolve } = Promise.withResolvers<Ran>();
-    execFile(bin, args, { env: own, timeout: TIMEOUT_MS }, (error, out, err) =>
+    execFile(bin, args, { env: own, timeout: TIMEOUT_MS, signal }, (error, out, err) =>
       resolve({ ok: error === null, out, complaint: err.trim() || out.trim() || (error?.message ?? "") }),
     );
-    return promise;
+    const ran = await promise;
+    signal.throwIfAborted();
+    return ran;
   };
 }

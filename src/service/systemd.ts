@@ -1,7 +1,8 @@
 import type { Clock } from "../clock.ts";
-import { ServiceError, type Manager, type Order, type ServiceState } from "./manager.ts";
+import { lingers } from "./linger.ts";
 import type { Ran, Run } from "./run.ts";
-import { UNIT, unitText } from "./unit.ts";
+import { ServiceError, type Launch, type ServiceState, type Supervisor } from "./supervisor.ts";
+import { NAME, readUnit, UNIT, unitText } from "./unit.ts";
 
 const PROPERTIES =
   "ActiveState,SubState,UnitFileState,MainPID,NRestarts,ActiveEnterTimestamp,ExecMainStatus,Type";
@@ -9,26 +10,44 @@ const LOG_LINES = "15";
 /** Without word from the daemon, a start that fails is expected to fail within this time. */
 const SETTLE_MS = 3000;
 
+const JOURNAL = `journalctl --user -u ${NAME}`;
+
+export interface SystemdParts {
+  readonly run: Run;
+  readonly uid: number;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+}
+
 /** The systemd of this user, by its command. */
-export class Systemd implements Manager {
+export class Systemd implements Supervisor {
   readonly name = "systemd";
   readonly file: string;
-  readonly log = "journalctl --user -u wa-relay -f";
-  readonly complaints = "journalctl --user -u wa-relay -n 20";
+  readonly log = `${JOURNAL} -f`;
+  readonly complaints = `${JOURNAL} -n 20`;
+  readonly startCommand = `systemctl --user start ${NAME}`;
   readonly #run: Run;
+  readonly #uid: number;
   readonly #clock: Clock;
+  readonly #signal: AbortSignal;
 
-  constructor(file: string, { run, clock }: { readonly run: Run; readonly clock: Clock }) {
+  constructor(file: string, { run, uid, clock, signal }: SystemdParts) {
     this.file = file;
     this.#run = run;
+    this.#uid = uid;
     this.#clock = clock;
+    this.#signal = signal;
   }
 
-  async text(order: Order): Promise<string> {
+  async text(launch: Launch): Promise<string> {
     const { out } = await this.#run("systemctl", "--version");
     const version = Number(/^systemd (\d+)/.exec(out)?.[1] ?? 0);
     const { ok: canNotify } = await this.#run("systemd-notify", "--version");
-    return unitText(order, { version, canNotify });
+    return unitText(launch, { version, canNotify });
+  }
+
+  read(text: string): Launch {
+    return readUnit(text);
   }
 
   async start(): Promise<void> {
@@ -37,8 +56,7 @@ export class Systemd implements Manager {
     // Waits until the daemon tells that it is ready, or ends.
     const { ok, complaint } = await this.#run("systemctl", "--user", "restart", UNIT);
     if (!ok) throw await this.#failed(firstLine(complaint));
-    if ((await this.#show())["Type"] === "exec")
-      await this.#clock.sleep(SETTLE_MS, new AbortController().signal);
+    if ((await this.#show())["Type"] === "exec") await this.#clock.sleep(SETTLE_MS, this.#signal);
     const { state } = await this.state();
     if (state !== "running") throw await this.#failed(`It is ${state}`);
   }
@@ -53,6 +71,11 @@ export class Systemd implements Manager {
     await this.#run("systemctl", "--user", "reset-failed", UNIT);
   }
 
+  async linger(): Promise<void> {
+    const { ok, complaint } = await this.#run("loginctl", "enable-linger");
+    if (!ok) throw new ServiceError(`loginctl enable-linger failed: ${complaint}`);
+  }
+
   async state(): Promise<ServiceState> {
     const shown = await this.#show();
     const { ActiveState: active = "", SubState: sub, MainPID: pid, ActiveEnterTimestamp: entered } = shown;
@@ -65,6 +88,7 @@ export class Systemd implements Manager {
       since: state === "running" ? readTime(entered) : undefined,
       restarts: Number(shown["NRestarts"]) || 0,
       lastExitCode: state === "running" ? undefined : Number(shown["ExecMainStatus"]),
+      lingers: await lingers(this.#run, this.#uid),
     };
   }
 

@@ -1,8 +1,9 @@
 import { isAbsolute, join } from "node:path";
 import type { Environment } from "../config/read.ts";
-import { MARK, type Order } from "./manager.ts";
+import { MARK, type Launch } from "./supervisor.ts";
 
-export const UNIT = "wa-relay.service";
+export const NAME = "wa-relay";
+export const UNIT = `${NAME}.service`;
 
 /** Where the unit of a user stands. */
 export function unitPath(env: Environment, home: string): string {
@@ -18,7 +19,7 @@ export interface UnitOptions {
 }
 
 /** The unit, with what is known to work in one of a user: https://www.freedesktop.org/software/systemd/man/systemd.exec.html */
-export function unitText({ command, env }: Order, { version, canNotify }: UnitOptions): string {
+export function unitText({ command, env }: Launch, { version, canNotify }: UnitOptions): string {
   const [program = "", ...args] = command;
   // Only arguments may have variables in them.
   const start = [quote(program), ...args.map((arg) => quote(arg).replaceAll("$", "$$$$"))];
@@ -69,4 +70,27 @@ function quote(text: string): string {
     .replaceAll(/["\\]/g, String.raw`\$&`)
     .replaceAll(/[\0-\x1F\x7F]/g, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`);
   return `"${escaped}"`;
+}
+
+/** What unitText() was given; a unit of somebody else may tell less. */
+export function readUnit(text: string): Launch {
+  const wordsOf = (key: string) =>
+    [...text.matchAll(new RegExp(`^${key}=(.*)$`, "gm"))].flatMap(([, line = ""]) =>
+      [...line.matchAll(/"((?:[^"\\]|\\.)*)"/g)].map(([, word = ""]) => unquote(word)),
+    );
+  const [program = "", ...args] = wordsOf("ExecStart");
+  const variables = wordsOf("Environment").map((word) => [
+    word.split("=", 1)[0] ?? "",
+    word.slice(word.indexOf("=") + 1),
+  ]);
+  return {
+    command: [program, ...args.map((arg) => arg.replaceAll("$$", "$"))],
+    env: Object.fromEntries(variables),
+  };
+}
+
+function unquote(word: string): string {
+  return word.replaceAll(/\\x([\da-f]{2})|\\(.)|%%/g, (_, code?: string, char?: string) =>
+    code === undefined ? (char ?? "%") : String.fromCharCode(Number.parseInt(code, 16)),
+  );
 }

@@ -2,6 +2,7 @@ import { constants } from "node:fs";
 import { access, mkdtemp, open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { childEnvironment } from "../child-environment.ts";
 import { describeError, isCode } from "../errors.ts";
 import type { MediaFile } from "../pipeline/media.ts";
 import { runCommand, type Command } from "./command.ts";
@@ -16,12 +17,9 @@ export interface LocalOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
+/** Where libraries and graphics cards are. */
 const PASSED_ON = [
-  "PATH",
-  "HOME",
-  "LANG",
   "LC_ALL",
-  "TMPDIR",
   "LD_LIBRARY_PATH",
   "DYLD_LIBRARY_PATH",
   "OMP_NUM_THREADS",
@@ -46,7 +44,7 @@ export class LocalWhisper implements Provider {
 
   constructor(options: LocalOptions) {
     this.#options = options;
-    this.#env = Object.fromEntries(PASSED_ON.map((name) => [name, options.env[name]]));
+    this.#env = childEnvironment(options.env, PASSED_ON);
   }
 
   async hear(file: MediaFile, signal: AbortSignal): Promise<Heard> {

@@ -222,7 +222,7 @@ const NO_SUCH_NUMBER: SendOutcome = {
   kind: "blocked",
   code: "account",
   error: "There is no such phone number id, or the key may not use it",
-  hint: "check KAPSO_PHONE_NUMBER_ID or WHATSAPP_PHONE_NUMBER_ID",
+  hint: "check kapso.phone_number_id (KAPSO_PHONE_NUMBER_ID), with Meta meta.phone_number_id (WHATSAPP_PHONE_NUMBER_ID)",
 };
 
 function withoutText(error: string, message: string): string {

@@ -27,7 +27,7 @@ const blocked = (hint: string, what: Blocker = "account"): Rule => ({
   what,
 });
 const TOKEN = blocked(
-  "the key or token was refused: set a valid one (KAPSO_API_KEY, WHATSAPP_ACCESS_TOKEN)",
+  "the key or token was refused: set a valid kapso.api_key (KAPSO_API_KEY), with Meta meta.access_token (WHATSAPP_ACCESS_TOKEN)",
   "credentials",
 );
 const RIGHTS = blocked("the key lacks a right: check its permissions in the dashboard", "credentials");

@@ -715,6 +715,21 @@ describe("wa-cli status", () => {
     });
   });
 
+  test.runIf(process.platform === "linux")("of an installed service it says how to start that", async () => {
+    await using world = await World.start();
+    await world.send("hi");
+    const units = join(world.home, ".config/systemd/user");
+    mkdirSync(units, { recursive: true });
+    const env = { HOME: world.home };
+
+    expect((await world.run(["status"], { env })).out).toContain("start it with: wa-poller\n");
+    writeFileSync(join(units, "wa-relay.service"), "");
+    expect((await world.run(["status"], { env })).out).toContain(
+      "start it with: systemctl --user start wa-relay\n",
+    );
+    expect((await world.run(["status", "--check"], { env })).err).toContain("→ start it with: systemctl");
+  });
+
   test("sees that the daemon died, whatever it wrote before", async () => {
     await using world = await World.start();
     await world.send("hi");
@@ -957,13 +972,15 @@ describe("wa-cli preflight", () => {
     expect(reportOf(ran).checks[0]?.hint).toContain("KAPSO_ALLOWED_NUMBERS");
   });
 
-  test("a service that ends with the session is told, with the command to change that", async () => {
+  test("a service that does not run, can not be asked or ends with the session is told, with the next step", async () => {
     await using all = await setUp();
     const { world, env } = all;
     const bin = join(world.home, "bin");
     mkdirSync(bin);
-    const answer = (word: string) =>
-      writeFileSync(join(bin, "loginctl"), `#!/bin/sh\necho ${word}\n`, { mode: 0o755 });
+    const script = (name: string, text: string) =>
+      writeFileSync(join(bin, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+    const answer = (word: string) => script("loginctl", `echo ${word}`);
+    script("systemctl", "echo ActiveState=active");
     const own = { ...env, HOME: world.home, PATH: `${bin}:${process.env["PATH"]}` };
     const service = async () =>
       reportOf(await world.run(["preflight", "--json"], { env: own })).checks.find(
@@ -977,6 +994,12 @@ describe("wa-cli preflight", () => {
     expect(await service()).toMatchObject({ ok: true, hint: expect.stringContaining("enable-linger") });
     answer("yes");
     expect(await service()).not.toHaveProperty("hint");
+
+    const toStatus = { ok: true, hint: "wa-poller service status" };
+    script("systemctl", "echo ActiveState=failed");
+    expect(await service()).toMatchObject({ ...toStatus, detail: expect.stringContaining("failed, ") });
+    script("systemctl", "echo Failed to connect to bus >&2; exit 1");
+    expect(await service()).toMatchObject({ ...toStatus, detail: expect.stringContaining("unknown") });
   });
 
   test("4: a wrong key, with the variable to set", async () => {

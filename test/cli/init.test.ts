@@ -114,7 +114,9 @@ describe.concurrent("wa-cli init with Kapso", () => {
     const ran = await machine.init(["1", machine.key, "", FRIEND, ""]);
 
     expect(ran.code).toBe(0);
-    expect(ran.out).toMatch(/Now:\n {2}wa-cli preflight\n {2}wa-poller\n$/);
+    expect(ran.out).toMatch(
+      /Now:\n {2}wa-cli preflight\n {2}wa-poller\n {2}wa-poller service install {4}# instead of wa-poller/,
+    );
     expect(machine.names).toEqual(["config.toml", "kapso-api-key"]);
     expect(machine.config).toMatchObject({
       provider: "kapso",
@@ -282,6 +284,20 @@ describe.concurrent("wa-cli init --yes", () => {
     });
     expect([...machine.config.security.roles.keys()]).toEqual(["15551234567", "4915123456789"]);
     expect((await machine.preflight()).code).toBe(0);
+  });
+
+  test("a number without + is taken, and asked about: without its country code it would be somebody else's", async () => {
+    await using machine = await Machine.start();
+    const key = machine.write("key", machine.key);
+
+    const ran = await machine.init(
+      [],
+      ["--yes", "--key-file", key, "--allow", `5551234567,${FRIEND},US.1349`],
+    );
+
+    expect(ran.code).toBe(0);
+    expect(ran.err).toContain(`! people   +5551234567, ${FRIEND}, US.1349\n`);
+    expect(ran.err.match(/is \S+ with its country code/g)).toEqual(["is +5551234567 with its country code"]);
   });
 
   test("names all that is missing: exit 2, and nothing is written", async () => {

@@ -457,6 +457,7 @@ describe("wa-cli mcp --allow-send", () => {
       { to: "me", text: "hello" },
       { to: "--dry-run", text: "hello" },
       { to: TO, text: "Which?", buttons: ["a|b"] },
+      { to: TO, text: "Which?", buttons: ["a", "b", "c", "d"] },
       { text: "hello" },
     ])
       expect(await host.call("send", input)).toMatchObject({ isError: true });

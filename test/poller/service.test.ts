@@ -1,4 +1,5 @@
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import {
   existsSync,
   mkdirSync,
@@ -10,14 +11,16 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { EchoGateway } from "../../src/sandbox/gateway.ts";
 import { StandInKapso } from "../../src/sandbox/kapso.ts";
 import { freePort } from "../free-port.ts";
-import { UserManager } from "../user-manager.ts";
 import { pause, until } from "./daemon.ts";
+import { UserManager } from "./user-manager.ts";
 
 const BIN = fileURLToPath(new URL("../../poller/bin.ts", import.meta.url));
 const API_KEY = "sk-4711-very-secret";
@@ -26,6 +29,15 @@ const NOWHERE = { kapso: "http://127.0.0.1:9", gateway: "ws://127.0.0.1:9" };
 const AT_ONCE = "[Service]\nRestartSec=100ms\n";
 
 const manager = await UserManager.start();
+
+/** Runs one command line in an environment. */
+async function waIn(env: NodeJS.ProcessEnv, args: readonly string[]) {
+  return new Promise<{ readonly code: number; readonly out: string; readonly err: string }>((resolve) =>
+    execFile(process.execPath, [BIN, ...args], { env }, (error, out, err) =>
+      resolve({ code: Number(error?.code ?? 0), out, err }),
+    ),
+  );
+}
 
 describe.skipIf(manager === undefined)("wa-poller service, with a real systemd", { timeout: 120_000 }, () => {
   const { home = "", env = {} } = manager ?? {};
@@ -46,11 +58,7 @@ describe.skipIf(manager === undefined)("wa-poller service, with a real systemd",
 
   /** Runs one command line; `more` is added to the environment. */
   async function wa(args: readonly string[], more: Readonly<Record<string, string>> = {}) {
-    return new Promise<{ readonly code: number; readonly out: string; readonly err: string }>((resolve) =>
-      execFile(process.execPath, [BIN, ...args], { env: { ...env, ...more } }, (error, out, err) =>
-        resolve({ code: Number(error?.code ?? 0), out, err }),
-      ),
-    );
+    return waIn({ ...env, ...more }, args);
   }
 
   function configure({ kapso, gateway } = NOWHERE, more = "", file = config): void {
@@ -132,7 +140,7 @@ url = "${gateway}"
     override("[Service]\nExecStart=\nExecStart=/bin/false\n");
     expect(await wa(["service", "install"], { PATH: bin })).toMatchObject({
       code: 1,
-      err: expect.stringContaining("does not run: It is restarting"),
+      err: expect.stringMatching(/does not run: (It is restarting|Job for)/),
     });
   });
 
@@ -311,8 +319,9 @@ dns.lookup = (name, options, done) =>
       join(folder, "relay.toml"),
       "",
     ]);
-    // Only that file knows where its state is.
-    expect((await wa(["service", "uninstall"])).out).toContain("State and configuration stay\n");
+    expect((await wa(["service", "uninstall"])).out).toContain(
+      `Configuration stays in ${join(folder, "relay.toml")}\n`,
+    );
   });
 
   test("settings that only the shell has: nothing is installed, and the next step is told", async () => {
@@ -380,6 +389,16 @@ dns.lookup = (name, options, done) =>
     expect(await wa(["service", "uninstall"])).toMatchObject({ code: 0 });
   });
 
+  test("uninstall tells where the service had its state, not where this shell would", async () => {
+    configure();
+    const own = join(home, ".local/own $HOME 100%");
+    await wa(["service", "install"], { XDG_STATE_HOME: own });
+
+    const ran = await wa(["service", "uninstall"], { XDG_STATE_HOME: join(home, ".local/other") });
+
+    expect(ran.out).toContain(`State stays in ${join(own, "wa-relay")}\n`);
+  });
+
   test("linger: off, it is the next step; --linger asks for it", async () => {
     const bin = mkdtempSync(join(home, "bin-"));
     const asked = join(home, "linger");
@@ -403,5 +422,80 @@ dns.lookup = (name, options, done) =>
     expect(JSON.parse((await wa(["service", "status", "--json"], path)).out)).toMatchObject({
       lingers: true,
     });
+  });
+});
+
+describe.runIf(process.platform === "linux")("wa-poller service, where systemd can not be asked", () => {
+  function setUp() {
+    const home = mkdtempSync(join(tmpdir(), "wa-service-"));
+    const folder = join(home, ".config/wa-relay");
+    mkdirSync(folder, { recursive: true });
+    const unit = join(home, ".config/systemd/user/wa-relay.service");
+    return {
+      unit,
+      configure: () =>
+        writeFileSync(join(folder, "config.toml"), `[kapso]\napi_key = "sk"\nphone_number_id = "1"\n`),
+      wa: async (...args: readonly string[]) =>
+        waIn({ HOME: home, XDG_RUNTIME_DIR: home, PATH: process.env["PATH"] }, args),
+      [Symbol.dispose]: () => rmSync(home, { recursive: true }),
+    };
+  }
+
+  test("install: nothing is written", async () => {
+    using all = setUp();
+    all.configure();
+
+    const ran = await all.wa("service", "install");
+
+    expect(ran).toMatchObject({
+      code: 1,
+      out: "",
+      err: expect.stringContaining("systemctl --user show failed"),
+    });
+    expect(existsSync(all.unit)).toBe(false);
+  });
+
+  test("uninstall: the file is gone all the same, and that it may still run is said", async () => {
+    using all = setUp();
+    all.configure();
+    mkdirSync(join(all.unit, ".."), { recursive: true });
+    writeFileSync(all.unit, (await all.wa("service", "install", "--dry-run")).out);
+
+    const ran = await all.wa("service", "uninstall");
+
+    expect(ran).toMatchObject({
+      code: 1,
+      out: expect.stringContaining(`✓ ${all.unit} is removed\n  State stays in`),
+      err: expect.stringContaining("Whether it still runs is unknown: systemctl --user show failed"),
+    });
+    expect(existsSync(all.unit)).toBe(false);
+    expect(await all.wa("service", "uninstall")).toMatchObject({ code: 0, out: "No service is installed\n" });
+  });
+
+  test("Ctrl-C ends it while systemd does not answer", async () => {
+    using all = setUp();
+    all.configure();
+    const home = join(all.unit, "../../../..");
+    const asked = join(home, "asked");
+    writeFileSync(join(home, "systemctl"), `#!/bin/sh\ntouch ${asked}\nexec sleep 60\n`, { mode: 0o755 });
+
+    const child = spawn(process.execPath, [BIN, "service", "status"], {
+      env: { HOME: home, PATH: `${home}:/usr/bin:/bin` },
+    });
+    const said = text(child.stderr);
+    await until("systemd is asked", () => existsSync(asked));
+    child.kill("SIGINT");
+
+    expect(await once(child, "exit")).toEqual([1, null]);
+    expect(await said).toBe("wa-poller: Interrupted by SIGINT\n");
+  });
+
+  test("install without any settings: wa-cli init is the next step, not a variable", async () => {
+    using all = setUp();
+
+    const ran = await all.wa("service", "install");
+
+    expect(ran).toMatchObject({ code: 3, out: "" });
+    expect(ran.err).toMatch(/a service does not see the variables of this shell:\n(.*\n)*.*→ wa-cli init/);
   });
 });

@@ -14,8 +14,8 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { systemClock } from "../../src/clock.ts";
 import { Launchd } from "../../src/service/launchd.ts";
-import { install, uninstall } from "../../src/service/manager.ts";
-import { plistText } from "../../src/service/plist.ts";
+import { install, uninstall } from "../../src/service/install.ts";
+import { plistText, readPlist } from "../../src/service/plist.ts";
 import { createRun } from "../../src/service/run.ts";
 
 const SCRIPT = fileURLToPath(new URL("launchctl-stand-in.sh", import.meta.url));
@@ -26,12 +26,13 @@ function setUp(...faults: readonly ("busy" | "bad" | "dies" | "no-desktop")[]) {
   copyFileSync(SCRIPT, join(home, "launchctl"));
   chmodSync(join(home, "launchctl"), 0o755);
   for (const fault of faults) writeFileSync(join(home, fault), "");
-  const run = createRun({ PATH: `${home}:/usr/bin:/bin`, HOME: home }, UID);
-  const order = { command: ["/opt/node", "/opt/wa-poller"], env: { PATH: "/opt:/bin" }, home };
+  const { signal } = new AbortController();
+  const run = createRun({ PATH: `${home}:/usr/bin:/bin`, HOME: home }, UID, signal);
+  const launch = { command: ["/opt/node", "/opt/wa-poller"], env: { PATH: "/opt:/bin" } };
   return {
     home,
-    launchd: new Launchd({ home, uid: UID, run, clock: { ...systemClock, sleep: async () => {} } }),
-    order,
+    launchd: new Launchd({ home, uid: UID, run, clock: { ...systemClock, sleep: async () => {} }, signal }),
+    launch,
     calls: () => readFileSync(join(home, "calls"), "utf8").trim().split("\n"),
     [Symbol.dispose]: () => rmSync(home, { recursive: true }),
   };
@@ -42,7 +43,7 @@ describe("Launchd", () => {
   test("install: the agent is written, taken in and runs; what it says is closed to others", async () => {
     using all = setUp();
 
-    await install(all.launchd, all.order, false);
+    await install(all.launchd, all.launch, false);
 
     expect(existsSync(join(all.home, "Library/LaunchAgents/wa-relay.plist"))).toBe(true);
     expect(statSync(join(all.home, "Library/Logs/wa-relay.log")).mode & 0o777).toBe(0o600);
@@ -58,10 +59,10 @@ describe("Launchd", () => {
 
   test("install again, while the old one still ends and launchd is busy: it waits", async () => {
     using all = setUp();
-    await install(all.launchd, all.order, false);
+    await install(all.launchd, all.launch, false);
     writeFileSync(join(all.home, "busy"), "");
 
-    await install(all.launchd, all.order, false);
+    await install(all.launchd, all.launch, false);
 
     expect(all.calls().filter((call) => call.startsWith("bootout"))).toHaveLength(1);
     expect(all.calls().filter((call) => call.startsWith("bootstrap"))).toHaveLength(3);
@@ -71,7 +72,7 @@ describe("Launchd", () => {
   test("a daemon that dies at its start is not called running, and its reason is shown", async () => {
     using all = setUp("dies");
 
-    await expect(install(all.launchd, all.order, false)).rejects.toThrow(
+    await expect(install(all.launchd, all.launch, false)).rejects.toThrow(
       /does not run\nwa-poller: the port is taken/,
     );
     expect(await all.launchd.state()).toMatchObject({ state: "restarting", restarts: 2, lastExitCode: 1 });
@@ -80,22 +81,25 @@ describe("Launchd", () => {
   test("what launchd refuses for good is told at once", async () => {
     using all = setUp("bad");
 
-    await expect(install(all.launchd, all.order, false)).rejects.toThrow("78: Function not implemented");
+    await expect(install(all.launchd, all.launch, false)).rejects.toThrow("78: Function not implemented");
   });
 
   test("without a desktop it is the user's domain", async () => {
     using all = setUp("no-desktop");
 
-    await install(all.launchd, all.order, false);
+    await install(all.launchd, all.launch, false);
 
     expect(all.calls()).toContain(`bootstrap user/501 ${all.launchd.file}`);
   });
 
   test("uninstall: it ends, and the agent is gone", async () => {
     using all = setUp();
-    await install(all.launchd, all.order, false);
+    await install(all.launchd, all.launch, false);
 
-    expect(await uninstall(all.launchd, false)).toContain("<plist");
+    expect(await uninstall(all.launchd, false)).toEqual({
+      launch: { ...all.launch, env: { ...all.launch.env, WA_SERVICE: "launchd" } },
+      unasked: undefined,
+    });
 
     expect(existsSync(all.launchd.file)).toBe(false);
     expect(await all.launchd.state()).toMatchObject({ state: "stopped", enabled: false });
@@ -104,18 +108,15 @@ describe("Launchd", () => {
 });
 
 test("plistText(): names come through whole, it is restarted unless it ended well, and is closed to others", () => {
-  const text = plistText({
-    command: ["/opt/a & b/<node>", "--config", `/Users/o'brien/"x" ]]>.toml`],
+  const launch = {
+    command: ["/opt/a & b/<node>", "--config", `/Users/o'brien/"x" &lt; ]]>.toml`],
     env: { PATH: "/a&b:/bin" },
-    home: "/Users/o'brien",
-  });
+  };
 
-  const values = [...text.matchAll(/<(?:string|key)>([^<]*)<\//g)].map(([, value = ""]) =>
-    value.replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&"),
-  );
-  expect(values).toEqual(
-    expect.arrayContaining(["/opt/a & b/<node>", `/Users/o'brien/"x" ]]>.toml`, "/a&b:/bin", "launchd"]),
-  );
+  const text = plistText(launch, "/Users/o'brien");
+
+  expect(readPlist(text)).toEqual({ ...launch, env: { ...launch.env, WA_SERVICE: "launchd" } });
+  expect(text).not.toMatch(/& |<node|]]>/);
   expect(text.replaceAll(/\s+/g, "")).toContain(
     "<key>KeepAlive</key><dict><key>SuccessfulExit</key><false/></dict>",
   );

@@ -1,20 +1,20 @@
 import { expect, test } from "vitest";
-import { unitText } from "../../src/service/unit.ts";
+import { readUnit, unitText } from "../../src/service/unit.ts";
 
-const ORDER = { command: ["/usr/bin/node", "/opt/wa-poller"], env: { PATH: "/bin" }, home: "/home/ana" };
+const LAUNCH = { command: ["/usr/bin/node", "/opt/wa-poller"], env: { PATH: "/bin" } };
 
 test.each([
   [252, false],
   [254, true],
 ])("systemd %i: waits that grow are asked for where it knows them (%o)", (version, grows) => {
-  const text = unitText(ORDER, { version, canNotify: true });
+  const text = unitText(LAUNCH, { version, canNotify: true });
 
   expect(text.includes("RestartSteps=")).toBe(grows);
   expect(text.includes("RestartMaxDelaySec=")).toBe(grows);
 });
 
 test("without systemd-notify no word is waited for, and there is no watchdog", () => {
-  const text = unitText(ORDER, { version: 252, canNotify: false });
+  const text = unitText(LAUNCH, { version: 252, canNotify: false });
 
   expect(text).toContain("Type=exec\n");
   expect(text).not.toMatch(/Type=notify|WatchdogSec/);
@@ -22,9 +22,25 @@ test("without systemd-notify no word is waited for, and there is no watchdog", (
 
 test("a path can not bring a line of its own into the unit", () => {
   const text = unitText(
-    { ...ORDER, command: [...ORDER.command, "a\nExecStartPre=/bin/evil"] },
+    { ...LAUNCH, command: [...LAUNCH.command, "a\nExecStartPre=/bin/evil"] },
     { version: 252, canNotify: true },
   );
 
   expect(text).not.toMatch(/^ExecStartPre/m);
+});
+
+test("readUnit() reads what unitText() was given, whatever stands in it", () => {
+  const nasty = `a b%h $HOME \${HOME} "c" 'd' \\e \\x41 \n\t=$$`;
+  const launch = {
+    command: ["/opt/no%de", "--config", nasty],
+    env: { PATH: "/a:/b", XDG_STATE_HOME: nasty },
+  };
+
+  const read = readUnit(unitText(launch, { version: 252, canNotify: true }));
+
+  expect(read).toEqual({ ...launch, env: { ...launch.env, WA_SERVICE: "systemd" } });
+});
+
+test("readUnit() makes nothing up for a unit of somebody else", () => {
+  expect(readUnit("[Service]\nExecStart=/bin/true\n")).toEqual({ command: [""], env: {} });
 });

@@ -1,10 +1,11 @@
-import { InvalidArgumentError, Option, type Command } from "commander";
-import type { Io } from "./io.ts";
+import { Option, type Command } from "commander";
+import type { Io } from "../io.ts";
+import { once, parseCount } from "../values.ts";
 import { withCommon, withReveal } from "./options.ts";
-import { once } from "./values.ts";
 
 /** Commands that show what is there and change nothing. */
 export function addSeeing(program: Command, io: Io): void {
+  addStatus(program, io);
   addTrace(program, io);
   addMessages(program, io);
   addContacts(program, io);
@@ -12,6 +13,33 @@ export function addSeeing(program: Command, io: Io): void {
   addLogs(program, io);
   addMedia(program, io);
   addAccount(program, io);
+}
+
+function addStatus(program: Command, io: Io): void {
+  withCommon(program.command("status"))
+    .description("what the daemon does: gateway, ways in, queues, what is stuck")
+    .option(
+      "--watch",
+      "go on until Ctrl-C: drawn anew on a terminal, else each change (with --json a line each)",
+    )
+    .addOption(
+      new Option(
+        "--check",
+        "exit code 1, and what is wrong, unless the daemon runs and all its parts are well",
+      ).conflicts("watch"),
+    )
+    .addHelpText(
+      "after",
+      `
+Examples:
+  wa-cli status
+  wa-cli status --check        for a container's health check, or cron
+  wa-cli status --watch --json`,
+    )
+    .action(async (options) => {
+      const { status } = await import("../commands/status.ts");
+      await status(io, options);
+    });
 }
 
 function addTrace(program: Command, io: Io): void {
@@ -26,7 +54,7 @@ Examples:
   wa-cli trace '#12' --json`,
     )
     .action(async (id: string, options) => {
-      const { trace } = await import("./commands/trace.ts");
+      const { trace } = await import("../commands/trace.ts");
       await trace(io, { ...options, id });
     });
 }
@@ -46,7 +74,7 @@ Examples:
   wa-cli messages --search invoice --limit 10 --json`,
     )
     .action(async (options) => {
-      const { messages } = await import("./commands/messages.ts");
+      const { messages } = await import("../commands/messages.ts");
       await messages(io, options);
     });
 }
@@ -63,7 +91,7 @@ Examples:
   wa-cli contacts --json --reveal`,
     )
     .action(async (options) => {
-      const { contacts } = await import("./commands/contacts.ts");
+      const { contacts } = await import("../commands/contacts.ts");
       await contacts(io, options);
     });
 }
@@ -84,13 +112,13 @@ Examples:
     .description("what is set, with its origin: variable, line of the file, default; secrets masked")
     .option("--all", "defaults too")
     .action(async (options) => {
-      const { show } = await import("./commands/config.ts");
+      const { show } = await import("../commands/config.ts");
       await show(io, options);
     });
   withCommon(config.command("path"))
     .description("the file that is read")
     .action(async (options) => {
-      const { path } = await import("./commands/config.ts");
+      const { path } = await import("../commands/config.ts");
       await path(io, options);
     });
 }
@@ -113,7 +141,7 @@ Examples:
   wa-cli logs --level warn --lines 200 --json`,
     )
     .action(async (options) => {
-      const { logs } = await import("./commands/logs.ts");
+      const { logs } = await import("../commands/logs.ts");
       await logs(io, options);
     });
 }
@@ -134,7 +162,7 @@ Examples:
     .description("the stored file of a message, else from the provider; prints where it is")
     .option("--out <file>", "put a copy there; nothing is overwritten", once)
     .action(async (id: string, options) => {
-      const { get } = await import("./commands/media.ts");
+      const { get } = await import("../commands/media.ts");
       await get(io, { ...options, id });
     });
 }
@@ -150,7 +178,7 @@ Examples:
   wa-cli templates --json`,
     )
     .action(async (options) => {
-      const { templates } = await import("./commands/templates.ts");
+      const { templates } = await import("../commands/templates.ts");
       await templates(io, options);
     });
   withReveal(withCommon(program.command("numbers")))
@@ -163,12 +191,7 @@ Examples:
   wa-cli numbers --json`,
     )
     .action(async (options) => {
-      const { numbers } = await import("./commands/numbers.ts");
+      const { numbers } = await import("../commands/numbers.ts");
       await numbers(io, options);
     });
-}
-
-function parseCount(value: string): number {
-  if (!/^[1-9]\d{0,5}$/.test(value)) throw new InvalidArgumentError("It must be a positive whole number.");
-  return Number(value);
 }

@@ -2,7 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { orderOf } from "../../poller/order.ts";
+import { launchOf } from "../../poller/launch.ts";
+import { VERSION } from "../../src/version.ts";
 
 function setUp() {
   const home = mkdtempSync(join(tmpdir(), "wa-service-"));
@@ -20,31 +21,31 @@ function setUp() {
 test("the usual configuration file is not named, so that the service finds what wa-cli finds", () => {
   using all = setUp();
 
-  const { order } = orderOf(undefined, { ...all.started, env: { PATH: "/nowhere" } });
+  const { launch } = launchOf(undefined, { ...all.started, env: { PATH: "/nowhere" } });
 
-  expect(order.command).toEqual([process.execPath, "/opt/wa-poller"]);
+  expect(launch.command).toEqual([process.execPath, "/opt/wa-poller"]);
 });
 
 test("a single executable is the program itself", () => {
   using all = setUp();
 
-  const { order } = orderOf(undefined, {
+  const { launch } = launchOf(undefined, {
     ...all.started,
     execPath: "/opt/wa-poller",
     script: undefined,
     env: {},
   });
 
-  expect(order.command).toEqual(["/opt/wa-poller"]);
+  expect(launch.command).toEqual(["/opt/wa-poller"]);
 });
 
 test("Node goes by the name that outlives its upgrade", () => {
   using all = setUp();
   symlinkSync(process.execPath, join(all.bin, "node"));
 
-  const { order } = orderOf(undefined, { ...all.started, env: { PATH: `/nowhere:${all.bin}` } });
+  const { launch } = launchOf(undefined, { ...all.started, env: { PATH: `/nowhere:${all.bin}` } });
 
-  expect(order.command[0]).toBe(join(all.bin, "node"));
+  expect(launch.command[0]).toBe(join(all.bin, "node"));
 });
 
 test("of the shell it keeps where things are, and nothing that is set", () => {
@@ -57,9 +58,9 @@ test("of the shell it keeps where things are, and nothing that is set", () => {
   };
   writeFileSync(join(all.home, "key"), "sk-other");
 
-  const { order, unseen } = orderOf(undefined, { ...all.started, env });
+  const { launch, unseen } = launchOf(undefined, { ...all.started, env });
 
-  expect(order.env).toEqual({
+  expect(launch.env).toEqual({
     PATH: `${all.bin}:/usr/local/bin:/usr/bin:/bin`,
     XDG_STATE_HOME: "/state",
   });
@@ -70,5 +71,11 @@ test("a program in npx's cache is refused: it would be gone one day", () => {
   using all = setUp();
   const script = "/home/ana/.npm/_npx/4711/node_modules/.bin/wa-poller";
 
-  expect(() => orderOf(undefined, { ...all.started, script, env: {} })).toThrow("npx keeps");
+  expect(() => launchOf(undefined, { ...all.started, script, env: {} })).toThrow(
+    expect.objectContaining({
+      message: expect.stringContaining("npx keeps"),
+      // A name alone would be looked up in a registry, where it is not ours.
+      hint: expect.stringContaining(`npm install -g ./wa-relay-${VERSION}.tgz`),
+    }),
+  );
 });

@@ -1,11 +1,13 @@
 import { Argument, Option, type Command } from "commander";
-import type { Io } from "./io.ts";
+import type { Io } from "../io.ts";
+import { collectWords, once, word } from "../values.ts";
 import { withCommon } from "./options.ts";
-import { collectWords, once, word } from "./values.ts";
 
-/** Commands that prepare this machine: its configuration, its shell, its agent. */
+/** Commands that prepare the configuration, the webhook, the shell and the agent, or check what is prepared. */
 export function addSettingUp(program: Command, io: Io): void {
   addInit(program, io);
+  addPreflight(program, io);
+  addWebhook(program, io);
   addCompletions(program, io);
   addSkill(program, io);
 }
@@ -44,7 +46,7 @@ What the environment and an existing file say is not asked. Without a terminal e
 standard input. Secrets go into files of their own beside the configuration, all closed to others.`,
     )
     .action(async (options) => {
-      const { init } = await import("./commands/init.ts");
+      const { init } = await import("../commands/init.ts");
       await init(io, options);
     });
 }
@@ -70,7 +72,7 @@ Examples:
     .option("--json", "one JSON document on standard output")
     .allowExcessArguments(false)
     .action(async (options) => {
-      const { skillInstall } = await import("./commands/skill.ts");
+      const { skillInstall } = await import("../commands/skill.ts");
       skillInstall(io, options);
     });
   skill
@@ -79,7 +81,7 @@ Examples:
     .option("--json", "one JSON document on standard output")
     .allowExcessArguments(false)
     .action(async (options) => {
-      const { skillPath } = await import("./commands/skill.ts");
+      const { skillPath } = await import("../commands/skill.ts");
       skillPath(io, options);
     });
   skill
@@ -88,8 +90,60 @@ Examples:
     .option("--json", "one JSON document on standard output")
     .allowExcessArguments(false)
     .action(async (options) => {
-      const { skillShow } = await import("./commands/skill.ts");
+      const { skillShow } = await import("../commands/skill.ts");
       skillShow(io, options);
+    });
+}
+
+function addPreflight(program: Command, io: Io): void {
+  withCommon(program.command("preflight"))
+    .alias("doctor")
+    .description("check configuration, key, number, rights, gateway and webhook, each with its next step")
+    .option("--fix", "mend what can be mended from here: subscribe Meta's app to the account of the number")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  wa-cli preflight
+  wa-cli preflight --fix --json`,
+    )
+    .action(async (options) => {
+      const { preflight } = await import("../commands/preflight.ts");
+      await preflight(io, options);
+    });
+}
+
+function addWebhook(program: Command, io: Io): void {
+  const webhook = program
+    .command("webhook")
+    .description("the webhook that Kapso delivers to (Meta's is set in its app dashboard)")
+    .addHelpText(
+      "afterAll",
+      `
+Examples:
+  wa-cli webhook
+  wa-cli webhook list --json
+  wa-cli webhook register --url https://bot.example.com/webhook
+  wa-cli webhook remove`,
+    );
+  withCommon(webhook.command("list", { isDefault: true }))
+    .description("everybody's webhooks of this number; * marks ours")
+    .action(async (options) => {
+      const { list } = await import("../commands/webhook.ts");
+      await list(io, options);
+    });
+  withCommon(webhook.command("register"))
+    .description("register ours, move it to the present address, or switch it on again")
+    .option("--url <url>", "public address (default: webhook.url, or that of the running Funnel)", once)
+    .action(async (options) => {
+      const { register } = await import("../commands/webhook.ts");
+      await register(io, options);
+    });
+  withCommon(webhook.command("remove"))
+    .description("take ours away; other people's are not touched")
+    .action(async (options) => {
+      const { remove } = await import("../commands/webhook.ts");
+      await remove(io, options);
     });
 }
 
@@ -108,7 +162,7 @@ Examples:
   wa-cli completions fish > ~/.config/fish/completions/wa-cli.fish`,
     )
     .action(async (shell: "bash" | "zsh" | "fish") => {
-      const { completions } = await import("./commands/completions.ts");
+      const { completions } = await import("../commands/completions.ts");
       completions(io, program, shell);
     });
 }

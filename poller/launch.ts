@@ -5,7 +5,8 @@ import { loadConfig, type Config, type ConfigInput } from "../src/config/config.
 import { configFile } from "../src/config/explain.ts";
 import { readSettings, type Environment } from "../src/config/read.ts";
 import { ConfigError } from "../src/errors.ts";
-import { ServiceError, type Order } from "../src/service/manager.ts";
+import { ServiceError, type Launch } from "../src/service/supervisor.ts";
+import { VERSION } from "../src/version.ts";
 
 export interface Started {
   readonly env: Environment;
@@ -15,8 +16,8 @@ export interface Started {
   readonly script: string | undefined;
 }
 
-export interface Ordered {
-  readonly order: Order;
+export interface Launching {
+  readonly launch: Launch;
   readonly config: Config;
   /** Variables that are set here, and which the service does not see. */
   readonly unseen: readonly string[];
@@ -29,7 +30,7 @@ const PLACES = ["XDG_CONFIG_HOME", "XDG_STATE_HOME", "OPENCLAW_STATE_DIR", "OPEN
  * What a service would run and see, checked as `--check` does; `file` is the configuration that was named.
  * @throws ConfigError, ServiceError
  */
-export function orderOf(file: string | undefined, { env, home, execPath, script }: Started): Ordered {
+export function launchOf(file: string | undefined, { env, home, execPath, script }: Started): Launching {
   const input = { env: { HOME: home, ...places(env) }, file };
   const unseen = [...readSettings(env, configFile(input), home, [])].flatMap(({ origin }) =>
     origin.kind === "environment" ? [origin.name] : [],
@@ -37,25 +38,23 @@ export function orderOf(file: string | undefined, { env, home, execPath, script 
   const config = usable(input, unseen);
   if (script?.includes("/_npx/"))
     throw new ServiceError("npx keeps this program in a cache that it clears", {
-      hint: "npm install -g wa-relay first",
+      hint: `install it from its file: npm install -g ./wa-relay-${VERSION}.tgz`,
     });
   const path = pathOf(env["PATH"]);
   return {
     config,
     unseen,
-    order: {
+    launch: {
       command: [
         ...(script === undefined ? [execPath] : [lastingName(execPath, path), script]),
         ...(file === undefined ? [] : ["--config", file]),
       ],
       env: { PATH: path, ...places(env) },
-      home,
     },
   };
 }
 
-/** The variables that a service keeps. */
-export function places(env: Environment): Readonly<Record<string, string>> {
+function places(env: Environment): Readonly<Record<string, string>> {
   return Object.fromEntries(PLACES.flatMap((name) => (env[name] ? [[name, env[name]]] : [])));
 }
 
@@ -66,12 +65,14 @@ function usable(input: ConfigInput, unseen: readonly string[]): Config {
     requireInbound(config);
     return config;
   } catch (error) {
-    if (!(error instanceof ConfigError) || unseen.length === 0) throw error;
-    throw new ConfigError([
-      `a service does not see the variables of this shell (${unseen.join(", ")}), and without them:`,
-      ...error.problems,
-      "→ wa-cli init writes them into a configuration file, and keys into files of their own",
-    ]);
+    if (!(error instanceof ConfigError)) throw error;
+    const without = unseen.length === 0 ? "" : ` (${unseen.join(", ")}), and without them`;
+    throw new ConfigError(
+      [`a service does not see the variables of this shell${without}:`, ...error.problems],
+      {
+        hint: "wa-cli init writes what is missing into a configuration file, and keys into files of their own",
+      },
+    );
   }
 }
 
