@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { platform, userInfo } from "node:os";
+import { platform } from "node:os";
 import { systemClock } from "../src/clock.ts";
 import { findSupervisor } from "../src/service/find.ts";
 import { LINGER_HINT } from "../src/service/linger.ts";
@@ -9,7 +9,8 @@ import type { Io } from "./io.ts";
 
 /** The service that runs wa-poller; undefined where none is installed: a daemon may be started in many ways. */
 export function installedService({ env, signal }: Pick<Io, "env" | "signal">): Supervisor | undefined {
-  const found = findSupervisor(platform(), userInfo().uid, { env, clock: systemClock, signal });
+  // Not userInfo(), which fails for a user whom the system does not know.
+  const found = findSupervisor(platform(), process.getuid?.() ?? 0, { env, clock: systemClock, signal });
   return found && existsSync(found.file) ? found : undefined;
 }
 

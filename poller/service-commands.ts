@@ -1,7 +1,7 @@
-import { homedir } from "node:os";
 import { isSea } from "node:sea";
 import type { Command } from "commander";
 import { configFile } from "../src/config/explain.ts";
+import { homeFolder } from "../src/config/home.ts";
 import type { Environment } from "../src/config/read.ts";
 import type { Host, InstallOptions } from "./service.ts";
 
@@ -63,7 +63,7 @@ function configOf(named: string | undefined, env: Environment): string | undefin
 /** From here on we are where a service starts: what a configuration names relatively is looked for there. */
 function hostOf(own: NodeJS.Process): Host {
   const { env, execPath, argv, platform, stdout } = own;
-  const home = env["HOME"] || homedir();
+  const home = homeFolder(env);
   own.chdir(home);
   const stop = new AbortController();
   for (const name of ["SIGINT", "SIGTERM"] as const)

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { getAsset, isSea } from "node:sea";
+import { homeFolder } from "../../src/config/home.ts";
 import { expandHome, type Environment } from "../../src/config/read.ts";
 import { describeError } from "../../src/errors.ts";
 import { CommandError, EXIT } from "../exit-code.ts";
@@ -86,7 +86,7 @@ function openClawSkills(env: Environment): string {
 }
 
 function folderOf(path: string, env: Environment): string {
-  return resolve(expandHome(path, env["HOME"] || homedir()));
+  return resolve(expandHome(path, homeFolder(env)));
 }
 
 function readSkill(): string {

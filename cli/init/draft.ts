@@ -1,10 +1,10 @@
 import { existsSync, readFileSync } from "node:fs";
-import { homedir } from "node:os";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { parse } from "smol-toml";
 import type { Provider } from "../../src/config/account.ts";
 import { readGateway, type GatewayConfig } from "../../src/config/gateway.ts";
 import { stateDir } from "../../src/config/config.ts";
+import { homeFolder } from "../../src/config/home.ts";
 import { expandHome, findConfigFile, readValues, type Environment } from "../../src/config/read.ts";
 import type { Setting } from "../../src/config/setting.ts";
 import { SETTINGS, type Values } from "../../src/config/settings.ts";
@@ -47,7 +47,7 @@ export class Draft {
   /** @throws ConfigError when what there is can not be used */
   constructor(env: Environment, named: string | undefined) {
     this.#env = env;
-    this.#home = env["HOME"] || homedir();
+    this.#home = homeFolder(env);
     const { path, source } = locate(env, this.#home, named);
     this.path = path;
     this.source = source;

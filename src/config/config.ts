@@ -1,10 +1,10 @@
-import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import { ConfigError } from "../errors.ts";
 import { chooseProvider, readAccount, type Account, type Provider } from "./account.ts";
 import { readBridge, type BridgeConfig } from "./bridge.ts";
 import { readClosed, type Closed } from "./closed.ts";
 import { readGateway, type GatewayConfig } from "./gateway.ts";
+import { homeFolder } from "./home.ts";
 import { readMedia, type MediaConfig } from "./media.ts";
 import { expandHome, findConfigFile, readValues, type Environment } from "./read.ts";
 import { readSend, type SendConfig } from "./send.ts";
@@ -59,7 +59,7 @@ export interface ConfigInput {
  * @throws ConfigError naming every key that can not be used
  */
 export function loadConfig({ env, file }: ConfigInput): Config {
-  const home = env["HOME"] || homedir();
+  const home = homeFolder(env);
   const path = findConfigFile(env, home, file);
   const problems: string[] = [];
   const secrets: string[] = [];

@@ -1,7 +1,7 @@
-import { homedir } from "node:os";
 import { z } from "zod";
 import { readSmallFile } from "../small-file.ts";
 import { loadConfig, type Config, type ConfigInput } from "./config.ts";
+import { homeFolder } from "./home.ts";
 import { findConfigFile, readSettings, type Origin, type ReadSetting } from "./read.ts";
 
 /** One key with what it is now and where that comes from. */
@@ -16,7 +16,7 @@ export interface Explained {
 
 /** The file that is read, if there is one. @throws ConfigError */
 export function configFile({ env, file }: ConfigInput): string | undefined {
-  return findConfigFile(env, env["HOME"] || homedir(), file);
+  return findConfigFile(env, homeFolder(env), file);
 }
 
 /**
@@ -31,7 +31,7 @@ export function explainConfig(input: ConfigInput): {
   const { file } = config;
   const lines = file === undefined ? [] : readSmallFile(file).toString("utf8").split("\n");
   const settings: Explained[] = [];
-  for (const read of readSettings(input.env, file, input.env["HOME"] || homedir(), [])) {
+  for (const read of readSettings(input.env, file, homeFolder(input.env), [])) {
     const { section, key, setting } = read;
     const name = section === "" ? key : `${section}.${key}`;
     const origin =

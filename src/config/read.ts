@@ -6,6 +6,7 @@ import { z } from "zod";
 import { ConfigError, describeError } from "../errors.ts";
 import { readSmallFile } from "../small-file.ts";
 import { maskNumbers } from "../mask.ts";
+import { maskUrl } from "../url.ts";
 import type { Setting } from "./setting.ts";
 import { NOT_YET, SETTINGS, type Values } from "./settings.ts";
 
@@ -163,8 +164,7 @@ class Reader {
     if (result.success) return result.data;
     for (const issue of result.error.issues) {
       const culprit = valueAt(value, issue.path);
-      const shown =
-        setting.secret || culprit === undefined ? "" : ` (it is ${maskNumbers(JSON.stringify(culprit))})`;
+      const shown = setting.secret || culprit === undefined ? "" : ` (it is ${show(culprit)})`;
       this.#problems.push(`${[name, ...issue.path].join(".")}: ${describeIssue(issue)}${shown}`);
     }
     return setting.schema.safeParse(undefined).data;
@@ -264,6 +264,11 @@ function describeIssue(issue: z.core.$ZodIssue): string {
   return issue.message
     .replace(/^Too (small|big): expected \w+ to be /, "must be ")
     .replace(/^a duration/, "must be a duration");
+}
+
+/** Without what may be somebody's number or a password. */
+function show(value: unknown): string {
+  return maskNumbers(JSON.stringify(value, (_, each) => (typeof each === "string" ? maskUrl(each) : each)));
 }
 
 function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {

@@ -1,5 +1,5 @@
-import { homedir } from "node:os";
 import type { Clock } from "../clock.ts";
+import { homeFolder } from "../config/home.ts";
 import type { Environment } from "../config/read.ts";
 import { Launchd } from "./launchd.ts";
 import { createRun } from "./run.ts";
@@ -20,7 +20,7 @@ export function findSupervisor(
   uid: number,
   { env, clock, signal }: Finder,
 ): Supervisor | undefined {
-  const home = env["HOME"] || homedir();
+  const home = homeFolder(env);
   const parts = { home, uid, run: createRun(env, uid, signal), clock, signal };
   if (platform === "darwin") return new Launchd(parts);
   if (platform === "linux") return new Systemd(unitPath(env, home), parts);

@@ -1,5 +1,5 @@
-import { chmodSync, closeSync, mkdirSync, openSync, statSync } from "node:fs";
-import { StateError } from "../errors.ts";
+import { accessSync, chmodSync, closeSync, constants, mkdirSync, openSync, statSync } from "node:fs";
+import { isCode, StateError } from "../errors.ts";
 
 /**
  * Makes the state folder, or closes an existing one to others.
@@ -27,7 +27,25 @@ export function prepareFile(path: string): void {
   try {
     closeSync(openSync(path, "wx", 0o600));
   } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+    if (!isCode(error, "EEXIST")) throw error;
+    closeFile(path);
+  }
+}
+
+/**
+ * Closes a file to others, if it is there.
+ * @throws StateError when it is somebody else's
+ */
+export function closeFile(path: string): void {
+  try {
+    accessSync(path, constants.R_OK | constants.W_OK);
     if ((statSync(path).mode & 0o077) !== 0) chmodSync(path, 0o600);
+  } catch (cause) {
+    if (isCode(cause, "ENOENT")) return;
+    if (!isCode(cause, "EACCES") && !isCode(cause, "EPERM")) throw cause;
+    throw new StateError(`Cannot use ${path}`, {
+      cause,
+      hint: "it belongs to another user: run this as that one, chown it, or set state.dir (KAPSO_STATE_DIR)",
+    });
   }
 }

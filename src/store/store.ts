@@ -4,7 +4,7 @@ import type { Content } from "../content.ts";
 import { describeError, StateError } from "../errors.ts";
 import { Database } from "./database.ts";
 import { SqliteFacts } from "./facts.ts";
-import { prepareFile, prepareFolder } from "./folder.ts";
+import { closeFile, prepareFile, prepareFolder } from "./folder.ts";
 import { SqliteInbox } from "./inbox.ts";
 import { DaemonLock } from "./lock.ts";
 import { SqliteOutbox } from "./outbox.ts";
@@ -133,6 +133,7 @@ function openDatabase(path: string, ownsLock: boolean): Database {
   const isNew = !existsSync(path);
   // Made before SQLite opens it: its -wal and -shm files take over the mode of this one.
   prepareFile(path);
+  for (const suffix of SUFFIXES) closeFile(path + suffix);
   const db = new Database(path);
   try {
     if (!isNew && ownsLock && !db.isSound()) throw new DamageError("SQLite's quick_check found damage");

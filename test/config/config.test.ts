@@ -747,6 +747,22 @@ describe("secrets", () => {
     ]);
   });
 
+  test.each([
+    ['[gateway]\nurl = "ftp://u:LEAK@h"', "gateway.url: must be", '(it is "ftp://…@h")'],
+    ['[gateway]\nurl = ["ws://u:LE/AK@h"]', "gateway.url: must be", '(it is ["ws://…@h"])'],
+    ['[gateway]\nurl = "u:LEAK@h"', "gateway.url: must be", '(it is "…@h")'],
+    ['[kapso]\nbase_url = "ftp://h/x?key=LEAK"', "kapso.base_url: must be", '(it is "ftp://h/x?…")'],
+    ['[transcribe]\nbase_url = "http://u:LEAK@h/v1"', "transcribe.base_url: must", '(it is "http://…@h/v1")'],
+  ])("P9: %s is refused without the password in it", (toml, fault, shown) => {
+    using home = new Home();
+
+    const [problem, ...others] = home.problems(toml);
+
+    expect(problem).toContain(fault);
+    expect(problem).toContain(shown);
+    expect(others.join()).not.toContain("LEAK");
+  });
+
   test("given twice in one place are refused", () => {
     using home = new Home();
     const file = home.write("secret", "key");
