@@ -65,7 +65,9 @@ function usable(input: ConfigInput, unseen: readonly string[]): Config {
     requireInbound(config);
     return config;
   } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
+    // What is wrong rather than missing has nothing to do with variables.
+    const isMissing = error instanceof ConfigError && (error.hint !== undefined || unseen.length > 0);
+    if (!isMissing) throw error;
     const without = unseen.length === 0 ? "" : ` (${unseen.join(", ")}), and without them`;
     throw new ConfigError(
       [`a service does not see the variables of this shell${without}:`, ...error.problems],

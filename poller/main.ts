@@ -7,6 +7,7 @@ import { ConfigError, describeError, RelayError } from "../src/errors.ts";
 import { secretsOf } from "../src/config/secrets.ts";
 import { LogFile } from "../src/log-file.ts";
 import type { Log } from "../src/log.ts";
+import { ServiceError } from "../src/service/supervisor.ts";
 import { showUrl } from "../src/url.ts";
 import { VERSION } from "../src/version.ts";
 import { visible, visibleLines } from "../src/visible.ts";
@@ -106,6 +107,7 @@ function stopSignal(log: Log): AbortSignal {
 
 function describeFailure(error: unknown): readonly string[] {
   const lines = error instanceof ConfigError ? error.problems : [describeError(error)];
+  const said = error instanceof ServiceError ? error.said : [];
   const hint = error instanceof RelayError && error.hint !== undefined ? [`→ ${error.hint}`] : [];
-  return [...lines, ...hint];
+  return [...lines, ...said, ...hint];
 }

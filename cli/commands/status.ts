@@ -145,7 +145,7 @@ async function look(folder: string, io: Io): Promise<Answer & { readonly json: S
     const text = `wa-poller has not run yet: there is no state in ${folder}`;
     return { json: { ...NOTHING, state: folder }, text };
   }
-  using store = Store.open(folder);
+  using store = Store.peek(folder) ?? Store.open(folder);
   const found = await readStatus(store, folder);
   return { json: found, text: describe(found, io) };
 }

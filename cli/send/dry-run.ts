@@ -20,7 +20,7 @@ import { makeMessages, type ReadRequest } from "./request.ts";
 export async function dryRun(io: Io, config: Config, request: ReadRequest): Promise<Answer> {
   const { state, account, send, provider } = config;
   const { key, recipient, isTemplate } = request;
-  using store = Store.exists(state.dir) ? Store.open(state.dir) : undefined;
+  using store = Store.peek(state.dir);
   const before = key && store?.outbox.findKey(key);
   if (before && store && !readRows(store, before.ids).every(isWithdrawn)) {
     requireAdmitted(before);
@@ -31,6 +31,7 @@ export async function dryRun(io: Io, config: Config, request: ReadRequest): Prom
   const ownPhone = send.ownPhone ?? learnt;
   const judgement = judgeSend(person, config, { isTemplate, ownPhone });
   const notes: string[] = [];
+  if (!store && Store.exists(state.dir)) notes.push("Not looked at: the state, which another version wrote");
   const permission = permit(judgement, provider === "kapso", notes);
   if (ownPhone === undefined && person.to.phone !== undefined)
     notes.push("Not asked: whether it is the bridge's own number");

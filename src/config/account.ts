@@ -42,7 +42,7 @@ export function requireInbound({ provider, delivery, webhook }: Config): void {
     problems.push(
       "meta.verify_token is missing: set WHATSAPP_VERIFY_TOKEN to a word of your own, and give Meta's dashboard the same",
     );
-  if (problems.length > 0) throw new ConfigError(problems);
+  if (problems.length > 0) throw new ConfigError(problems, { hint: "wa-cli init asks for what is missing" });
 }
 
 /** What is said, else who has credentials. */

@@ -73,10 +73,10 @@ export class Launchd implements Supervisor {
     await this.#clock.sleep(SETTLE_MS, this.#signal);
     const { state, pid: later } = await this.state();
     if (state === "running" && pid === later) return;
-    throw new ServiceError(
-      `${LABEL} is installed, but does not run\n${readFileSync(this.#errors, "utf8").slice(-LOG_CHARS).trim()}`,
-      { hint: "wa-poller service status tells whether it is tried again" },
-    );
+    throw new ServiceError(`${LABEL} is installed, but does not run`, {
+      said: readFileSync(this.#errors, "utf8").slice(-LOG_CHARS),
+      hint: "wa-poller service status tells whether it is tried again",
+    });
   }
 
   async stop(): Promise<void> {

@@ -1,7 +1,18 @@
 import { RelayError } from "../errors.ts";
 
 /** The service can not be installed, started or asked for. */
-export class ServiceError extends RelayError {}
+export class ServiceError extends RelayError {
+  /** What the service itself said last, line by line. */
+  readonly said: readonly string[];
+
+  constructor(
+    message: string,
+    { said = "", hint }: { readonly said?: string; readonly hint?: string | undefined } = {},
+  ) {
+    super(message, { hint });
+    this.said = said.trim() === "" ? [] : said.trim().split("\n");
+  }
+}
 
 /** What is to be run. */
 export interface Launch {

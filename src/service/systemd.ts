@@ -113,8 +113,8 @@ export class Systemd implements Supervisor {
     const { ok, out } = await this.#run(
       ...(["journalctl", "--user", "-u", UNIT, "-n", LOG_LINES, "-o", "cat", "--no-pager"] as const),
     );
-    const lines = ok && !out.startsWith("-- No entries") ? `\n${out.trimEnd()}` : "";
-    return new ServiceError(`${UNIT} is installed, but does not run: ${reason}${lines}`, {
+    return new ServiceError(`${UNIT} is installed, but does not run: ${reason}`, {
+      said: ok && !out.startsWith("-- No entries") ? out : "",
       hint: "wa-poller service status tells whether it is tried again; wa-poller service uninstall ends that",
     });
   }

@@ -20,10 +20,13 @@ export function admit(
   if (!first) return { kind: "queued", ids: [] };
   const refusal = judge(countSent(db, first.to, since, now));
   if (refusal) return { kind: "refused", refusal };
-  // They may have written since that was decided, and would not be waited for twice.
-  const isOpen = windowOf(findPerson(db, first.to, now)?.openedAt, now).kind === "open";
-  const held = isOpen ? undefined : heldFrom;
-  return { kind: "queued", ids: insertOutgoing(db, messages, { key, heldFrom: held, now }) };
+  // They may have written since it was decided that it waits, or been asked to already.
+  const openedAt = findPerson(db, first.to, now)?.openedAt;
+  if (heldFrom === undefined || windowOf(openedAt, now).kind === "open")
+    return { kind: "queued", ids: insertOutgoing(db, messages, { key, now }) };
+  const asks = isWaitedFor(db, contacts.idOf(db, first.to, now)) ? 0 : heldFrom;
+  const rest = messages.slice(heldFrom - asks);
+  return { kind: "queued", ids: insertOutgoing(db, rest, { key, heldFrom: asks, now }) };
 }
 
 /** The rows of a send that was named so. */
@@ -42,6 +45,13 @@ export function countSent(db: Database, to: Identity, since: Admission["since"],
     toPerson: count(db, since.toPerson, contacts.idOf(db, to, now)),
     toAll: count(db, since.toAll),
   };
+}
+
+/** Something waits until the person writes. */
+function isWaitedFor(db: Database, contact: string): boolean {
+  return (
+    db.get("SELECT 1 FROM outbox WHERE contact = :contact AND state = 'held'", { contact }) !== undefined
+  );
 }
 
 /** Messages that answered no question; what was given up before it left does not count. */

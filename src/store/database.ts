@@ -37,9 +37,14 @@ export class Database implements Disposable {
   #syncing: Promise<void> | undefined;
   #broken: Error | undefined;
 
-  constructor(path: string) {
+  /** With `isReadOnly` nothing of an existing file is changed, and nothing can be. */
+  constructor(path: string, { isReadOnly = false }: { readonly isReadOnly?: boolean } = {}) {
     this.#path = path;
-    this.#sqlite = new DatabaseSync(path, { timeout: 5000 });
+    this.#sqlite = new DatabaseSync(path, { timeout: 5000, readOnly: isReadOnly });
+    if (isReadOnly) {
+      this.#wal = openSync(path, "r");
+      return;
+    }
     // NORMAL syncs around checkpoints, which move the log into the file; the rest is up to us.
     this.#sqlite.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;");
     // The log is there only once something was asked.

@@ -73,14 +73,27 @@ export class Store implements Disposable {
     try {
       return new Store(openDatabase(path, ownsLock), options);
     } catch (error) {
-      if (!isDamage(error)) throw asStateError(error, path);
-      if (!ownsLock)
-        throw new StateError(`The state file ${path} is damaged`, {
-          cause: error,
-          hint: "start wa-poller: it moves the file aside and begins a new one",
-        });
+      if (!ownsLock || !isDamage(error)) throw asStateError(error, path);
       const setAside = moveAside(path);
       return new Store(openDatabase(path, true), options, setAside);
+    }
+  }
+
+  /**
+   * Opens the file that is there to look only: nothing is made, mended or brought up to date. Undefined when there is
+   * none, or another version wrote it.
+   * @throws StateError
+   */
+  static peek(folder: string): Store | undefined {
+    const path = join(folder, FILE);
+    if (!existsSync(path)) return undefined;
+    try {
+      const db = new Database(path, { isReadOnly: true });
+      if (db.isCurrent(MIGRATIONS)) return new Store(db, {});
+      db[Symbol.dispose]();
+      return undefined;
+    } catch (error) {
+      throw asStateError(error, path);
     }
   }
 
@@ -185,6 +198,11 @@ function moveAside(path: string): SetAside {
 
 function asStateError(error: unknown, path: string): StateError {
   if (error instanceof StateError) return error;
+  if (isDamage(error))
+    return new StateError(`The state file ${path} is damaged`, {
+      cause: error,
+      hint: "start wa-poller: it moves the file aside and begins a new one",
+    });
   return new StateError(`Cannot open the state file ${path}: ${describeError(error)}`, {
     cause: error,
     hint: "check that the disk is writable and has room",

@@ -1,6 +1,15 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { describe, expect, test } from "vitest";
 import { DaemonLock } from "../../src/store/lock.ts";
 import { Store } from "../../src/store/store.ts";
@@ -439,6 +448,35 @@ describe("wa-cli send: wrong usage and limits are exit code 2, and nothing leave
 });
 
 describe("wa-cli send --dry-run", () => {
+  test.each([
+    ["of this version", undefined],
+    ["of an older one", "PRAGMA user_version = 1"],
+    ["that is empty", "PRAGMA user_version = 0"],
+  ])("leaves a state %s as it is, its rights too", async (_, sql) => {
+    await using world = await World.start();
+    await world.send("warm");
+    const path = join(world.state, "relay.db");
+    {
+      const database = new DatabaseSync(path);
+      if (sql) database.exec(sql);
+      database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+      database.close();
+    }
+    chmodSync(world.state, 0o755);
+    chmodSync(path, 0o644);
+    const look = () => ({
+      bytes: readFileSync(path).toString("base64"),
+      modes: [statSync(world.state).mode, statSync(path).mode],
+    });
+    const before = look();
+
+    const ran = await world.run(["send", "--to", TO, "--text", "hi", "--dry-run", "--json"]);
+
+    expect(ran.code).toBe(0);
+    expect(look()).toEqual(before);
+    if (sql) expect(read(ran)["note"]).toContain("another version");
+  });
+
   test("shows every body that would leave, without account, network or state", async () => {
     await using world = await World.start();
     const env = { KAPSO_API_KEY: "", KAPSO_PHONE_NUMBER_ID: "" };

@@ -79,3 +79,30 @@ test("a program in npx's cache is refused: it would be gone one day", () => {
     }),
   );
 });
+
+test("a key that does not exist is told as that, not as a variable that a service does not see", () => {
+  using all = setUp();
+  writeFileSync(join(all.home, ".config/wa-relay/config.toml"), "[kapso]\nno_such_key = 1\n");
+
+  expect(() => launchOf(undefined, { ...all.started, env: {} })).toThrow(
+    expect.objectContaining({ problems: [expect.stringContaining("no_such_key")], hint: undefined }),
+  );
+});
+
+test("Meta's secrets are missing: wa-cli init is the next step", () => {
+  using all = setUp();
+  writeFileSync(
+    join(all.home, ".config/wa-relay/config.toml"),
+    `provider = "meta"\n[meta]\naccess_token = "t"\nphone_number_id = "1"\n`,
+  );
+
+  expect(() => launchOf(undefined, { ...all.started, env: {} })).toThrow(
+    expect.objectContaining({
+      problems: expect.arrayContaining([
+        "a service does not see the variables of this shell:",
+        expect.stringContaining("meta.app_secret"),
+      ]),
+      hint: expect.stringContaining("wa-cli init"),
+    }),
+  );
+});

@@ -224,7 +224,7 @@ url = "${gateway}"
     const ran = await wa(["service", "install"], { PATH: `${bin}:${env.PATH}` });
 
     expect(ran.code).toBe(1);
-    expect(ran.err).toMatch(/is installed, but does not run.*\nwhat was logged last\n/);
+    expect(ran.err).toMatch(/is installed, but does not run.*\nwa-poller: what was logged last\n/);
     while (Number(await shows("NRestarts")) < 6) await pause(50);
     expect((await wa(["service", "status"])).code).toBe(1);
     rmSync(join(home, ".local/state/wa-relay"));

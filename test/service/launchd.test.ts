@@ -72,9 +72,10 @@ describe("Launchd", () => {
   test("a daemon that dies at its start is not called running, and its reason is shown", async () => {
     using all = setUp("dies");
 
-    await expect(install(all.launchd, all.launch, false)).rejects.toThrow(
-      /does not run\nwa-poller: the port is taken/,
-    );
+    await expect(install(all.launchd, all.launch, false)).rejects.toMatchObject({
+      message: expect.stringContaining("does not run"),
+      said: ["wa-poller: the port is taken"],
+    });
     expect(await all.launchd.state()).toMatchObject({ state: "restarting", restarts: 2, lastExitCode: 1 });
   });
 

@@ -119,6 +119,38 @@ test("nothing is held for a person who wrote in the moment in which it is queued
   expect(store.outbox.counts()).toEqual({ queued: 1 });
 });
 
+test("a person for whom something waits is not asked again to write", async () => {
+  using folder = scratch();
+  using store = Store.open(folder.path);
+  const asking = (text: string) => ({
+    messages: [message("[template: come_back]"), message(text)],
+    heldFrom: 1,
+    since: SINCE,
+    judge: yes,
+  });
+  await store.outbox.admit(asking("one"), NOW);
+  await store.outbox.admit(asking("two"), NOW);
+  await store.outbox.admit(
+    {
+      ...asking("other"),
+      messages: asking("x").messages.map((each) => ({ ...each, to: { phone: "15559999999" } })),
+    },
+    NOW,
+  );
+
+  const rows = store.outbox
+    .list({ all: true, limit: 9 })
+    .map(({ contact, state, text }) => [contact === ANN, state, text]);
+
+  expect(rows).toEqual([
+    [true, "queued", "[template: come_back]"],
+    [true, "held", "one"],
+    [true, "held", "two"],
+    [false, "queued", "[template: come_back]"],
+    [false, "held", "x"],
+  ]);
+});
+
 test("what is held is nobody's to send until the person writes, and then is as new", async () => {
   using folder = scratch();
   using store = Store.open(folder.path);
