@@ -8,15 +8,22 @@ import { passed, type Check } from "./check.ts";
 import type { Io } from "./io.ts";
 
 /** The service that runs wa-poller; undefined where none is installed: a daemon may be started in many ways. */
-export function installedService({ env, signal }: Pick<Io, "env" | "signal">): Supervisor | undefined {
+export async function installedService({
+  env,
+  signal,
+}: Pick<Io, "env" | "signal">): Promise<Supervisor | undefined> {
   // Not userInfo(), which fails for a user whom the system does not know.
-  const found = findSupervisor(platform(), process.getuid?.() ?? 0, { env, clock: systemClock, signal });
+  const found = await findSupervisor(platform(), process.getuid?.() ?? 0, {
+    env,
+    clock: systemClock,
+    signal,
+  });
   return found && existsSync(found.file) ? found : undefined;
 }
 
 /** Nothing where no service is installed. */
 export async function* checkService(io: Io): AsyncGenerator<Check> {
-  const service = installedService(io);
+  const service = await installedService(io);
   if (service) yield judge(service.file, await stateOf(service));
 }
 

@@ -29,7 +29,7 @@ export async function install(
   { config: file, dryRun, force = false, linger }: InstallOptions,
   host: Host,
 ): Promise<void> {
-  const supervisor = find(host);
+  const supervisor = await find(host);
   const { launch, config, unseen } = launchOf(file, host);
   if (dryRun) return void host.stdout.write(await supervisor.text(launch));
   if (unseen.length > 0) {
@@ -49,7 +49,7 @@ export async function install(
 
 /** `wa-poller service uninstall` @throws ServiceError */
 export async function uninstall({ force = false }: { readonly force?: boolean }, host: Host): Promise<void> {
-  const supervisor = find(host);
+  const supervisor = await find(host);
   const removed = await service.uninstall(supervisor, force);
   if (removed === undefined) return say(host, "No service is installed");
   const { launch, unasked } = removed;
@@ -62,15 +62,15 @@ export async function uninstall({ force = false }: { readonly force?: boolean },
 
 /** `wa-poller service status`; true when the service runs. @throws ServiceError */
 export async function status({ json }: { readonly json?: true }, host: Host): Promise<boolean> {
-  const supervisor = find(host);
+  const supervisor = await find(host);
   const state = await supervisor.state();
   const told = describe({ supervisor, installed: existsSync(supervisor.file), state });
   say(host, json ? JSON.stringify(told.json) : told.text);
   return state.state === "running";
 }
 
-function find({ platform, uid, env, signal }: Host): Supervisor {
-  const found = findSupervisor(platform, uid, { env, clock: systemClock, signal });
+async function find({ platform, uid, env, signal }: Host): Promise<Supervisor> {
+  const found = await findSupervisor(platform, uid, { env, clock: systemClock, signal });
   if (found) return found;
   throw new ServiceError(`There is no service for ${platform} here`, {
     hint: "let whatever starts programs there run wa-poller, with WA_SERVICE unset",
@@ -78,7 +78,10 @@ function find({ platform, uid, env, signal }: Host): Supervisor {
 }
 
 /** What an uninstall leaves: where the service had it, not where this shell would. */
-function left({ command, env }: Launch, home: string): readonly string[] {
+function left(launch: Launch | undefined, home: string): readonly string[] {
+  const unknown = ["State and configuration stay"];
+  if (!launch) return unknown;
+  const { command, env } = launch;
   const named = command.indexOf("--config");
   const file = named === -1 ? undefined : command[named + 1];
   try {
@@ -88,7 +91,7 @@ function left({ command, env }: Launch, home: string): readonly string[] {
       ...(config.file === undefined ? [] : [`Configuration stays in ${config.file}`]),
     ];
   } catch {
-    return ["State and configuration stay"];
+    return unknown;
   }
 }
 

@@ -102,15 +102,15 @@ export async function status(io: Io, options: Options): Promise<void> {
   const { state, delivery } = loadConfig({ env: io.env, file: options.config });
   if (options.watch === true) return watch(io, state.dir, options.json === true);
   const answer = await look(state.dir, io);
-  if (options.check === true) requireWell(answer.json, longestSilence(delivery), io);
+  if (options.check === true) await requireWell(answer.json, longestSilence(delivery), io);
   print(io, answer, options.json);
 }
 
 /** As strict as `/health`, for which nothing may listen while it only polls. */
-function requireWell(found: Status, silenceMs: number, io: Io): void {
+async function requireWell(found: Status, silenceMs: number, io: Io): Promise<void> {
   if (!found.daemon.alive)
     throw new CommandError(EXIT.failed, "wa-poller is not running", {
-      hint: toStart(io),
+      hint: await toStart(io),
       report: { ...found },
     });
   if (found.daemon.responds !== true)
@@ -147,7 +147,7 @@ async function look(folder: string, io: Io): Promise<Answer & { readonly json: S
   }
   using store = Store.peek(folder) ?? Store.open(folder);
   const found = await readStatus(store, folder);
-  return { json: found, text: describe(found, io) };
+  return { json: found, text: describe(found, io, found.daemon.alive ? "" : await toStart(io)) };
 }
 
 /** A terminal is drawn anew; elsewhere each change is printed once, with `asJson` as a line. Ends when it is interrupted. */
@@ -229,13 +229,13 @@ async function countGaps(
   return { hours: GAP_HOURS, ...found };
 }
 
-function describe(found: Status, io: Io): readonly string[] {
+function describe(found: Status, io: Io, start: string): readonly string[] {
   const color = paint(io);
   const { daemon: running, inbox, outbox, stuck } = found;
   const lines = [
     running.alive
       ? `daemon   ${running.responds ? color("running", "green") : color("without a sign of life", "red")}, process ${running.pid ?? "?"}, version ${running.version ?? "?"}, since ${running.startedAt ?? "?"}`
-      : `daemon   ${color("not running", "red")}${color(`; ${toStart(io)}`, "dim")}`,
+      : `daemon   ${color("not running", "red")}${color(`; ${start}`, "dim")}`,
     ...PART_NAMES.flatMap((name) => describePart(name, found, color)),
     `inbox    ${inbox.pending} waiting for an answer${inbox.oldestAt ? `, the oldest since ${inbox.oldestAt}` : ""}; ${inbox.byState["denied"] ?? 0} refused, ${inbox.quarantined} unreadable`,
     `outbox   ${outbox.queued + outbox.sending} to send, ${outbox.doubt} of unknown outcome, ${outbox.dead} given up${outbox.held > 0 ? `, ${outbox.held} until the person writes` : ""}`,
@@ -246,8 +246,9 @@ function describe(found: Status, io: Io): readonly string[] {
   return lines;
 }
 
-function toStart(io: Io): string {
-  return `start it with: ${installedService(io)?.startCommand ?? "wa-poller"}`;
+async function toStart(io: Io): Promise<string> {
+  const service = await installedService(io);
+  return `start it with: ${service?.startCommand ?? "wa-poller"}`;
 }
 
 const LABELS: Partial<Record<PartName, string>> = { registration: "register" };

@@ -15,14 +15,14 @@ export interface Finder {
 }
 
 /** Who runs services on a system (`process.platform`) for a user; undefined where nobody does whom we know. */
-export function findSupervisor(
+export async function findSupervisor(
   platform: NodeJS.Platform,
   uid: number,
   { env, clock, signal }: Finder,
-): Supervisor | undefined {
+): Promise<Supervisor | undefined> {
   const home = homeFolder(env);
   const parts = { home, uid, run: createRun(env, uid, signal), clock, signal };
   if (platform === "darwin") return new Launchd(parts);
-  if (platform === "linux") return new Systemd(unitPath(env, home), parts);
+  if (platform === "linux") return new Systemd(await unitPath(parts.run, home), parts);
   return undefined;
 }

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { MARK, ServiceError, type Launch, type ServiceState, type Supervisor } from "./supervisor.ts";
 
@@ -20,7 +20,8 @@ export async function install(supervisor: Supervisor, launch: Launch, force: boo
 }
 
 export interface Uninstalled {
-  readonly launch: Launch;
+  /** Undefined when its file was gone already. */
+  readonly launch: Launch | undefined;
   /** Why it could not be stopped: the supervisor can not be asked. */
   readonly unasked: ServiceError | undefined;
 }
@@ -28,20 +29,22 @@ export interface Uninstalled {
 /** Stops the service and removes it; undefined when there is none. @throws ServiceError */
 export async function uninstall(supervisor: Supervisor, force: boolean): Promise<Uninstalled | undefined> {
   const { file } = supervisor;
-  if (!existsSync(file)) return undefined;
   refuseForeign(supervisor, force);
-  const launch = supervisor.read(readFileSync(file, "utf8"));
-  const unasked = await complaintOf(supervisor);
+  const launch = existsSync(file) ? supervisor.read(readFileSync(file, "utf8")) : undefined;
+  const found = await ask(supervisor);
+  const unasked = found instanceof ServiceError ? found : undefined;
+  // It goes on when its file is removed by hand.
+  const isKnown = !(found instanceof ServiceError) && (found.state !== "stopped" || found.enabled);
+  if (!launch && !isKnown) return undefined;
   if (!unasked) await supervisor.stop();
-  rmSync(file);
+  rmSync(file, { force: true });
   if (!unasked) await supervisor.forget();
   return { launch, unasked };
 }
 
-async function complaintOf(supervisor: Supervisor): Promise<ServiceError | undefined> {
+async function ask(supervisor: Supervisor): Promise<ServiceState | ServiceError> {
   try {
-    await supervisor.state();
-    return undefined;
+    return await supervisor.state();
   } catch (error) {
     if (error instanceof ServiceError) return error;
     throw error;
@@ -49,7 +52,10 @@ async function complaintOf(supervisor: Supervisor): Promise<ServiceError | undef
 }
 
 function refuseForeign({ file }: Supervisor, force: boolean): void {
-  if (force || !existsSync(file) || readFileSync(file, "utf8").includes(MARK)) return;
+  const found = statSync(file, { throwIfNoEntry: false });
+  if (found?.isDirectory())
+    throw new ServiceError(`${file} is a folder`, { hint: "look at it, and move it away" });
+  if (force || !found || readFileSync(file, "utf8").includes(MARK)) return;
   throw new ServiceError(`${file} was not written by this program`, {
     hint: "look at it, then repeat with --force",
   });

@@ -19,7 +19,7 @@ const TIMEOUT_MS = 360_000;
 export function createRun(env: Environment, uid: number, signal: AbortSignal): Run {
   const own = {
     XDG_RUNTIME_DIR: `/run/user/${uid}`,
-    ...childEnvironment(env, ["XDG_CONFIG_HOME", "DBUS_SESSION_BUS_ADDRESS"]),
+    ...childEnvironment(env, ["DBUS_SESSION_BUS_ADDRESS"]),
     // Their words and times are read.
     LC_ALL: "C",
     TZ: "UTC",

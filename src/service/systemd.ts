@@ -5,7 +5,7 @@ import { ServiceError, type Launch, type ServiceState, type Supervisor } from ".
 import { NAME, readUnit, UNIT, unitText } from "./unit.ts";
 
 const PROPERTIES =
-  "ActiveState,SubState,UnitFileState,MainPID,NRestarts,ActiveEnterTimestamp,ExecMainStatus,Type";
+  "ActiveState,SubState,UnitFileState,MainPID,NRestarts,ActiveEnterTimestamp,ExecMainStatus,Type,FragmentPath";
 const LOG_LINES = "15";
 /** Without word from the daemon, a start that fails is expected to fail within this time. */
 const SETTLE_MS = 3000;
@@ -56,13 +56,17 @@ export class Systemd implements Supervisor {
     // Waits until the daemon tells that it is ready, or ends.
     const { ok, complaint } = await this.#run("systemctl", "--user", "restart", UNIT);
     if (!ok) throw await this.#failed(firstLine(complaint));
+    await this.#refuseOther();
     if ((await this.#show())["Type"] === "exec") await this.#clock.sleep(SETTLE_MS, this.#signal);
     const { state } = await this.state();
     if (state !== "running") throw await this.#failed(`It is ${state}`);
   }
 
   async stop(): Promise<void> {
-    await this.#systemctl("disable", "--now", UNIT);
+    await this.#refuseOther();
+    // It is refused where the file is gone; then nothing starts it again.
+    await this.#run("systemctl", "--user", "disable", UNIT);
+    await this.#systemctl("stop", UNIT);
   }
 
   async forget(): Promise<void> {
@@ -90,6 +94,15 @@ export class Systemd implements Supervisor {
       lastExitCode: state === "running" ? undefined : Number(shown["ExecMainStatus"]),
       lingers: await lingers(this.#run, this.#uid),
     };
+  }
+
+  /** What runs under our name may come from a unit of somebody else. */
+  async #refuseOther(): Promise<void> {
+    const { FragmentPath: path = "" } = await this.#show();
+    if (path === "" || path === this.file) return;
+    throw new ServiceError(`${UNIT} is run from ${path}, not from ${this.file}`, {
+      hint: `systemctl --user disable --now ${NAME} stops that one`,
+    });
   }
 
   async #show(): Promise<Readonly<Record<string, string>>> {

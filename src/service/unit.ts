@@ -1,14 +1,18 @@
-import { isAbsolute, join } from "node:path";
-import type { Environment } from "../config/read.ts";
+import { join } from "node:path";
+import type { Run } from "./run.ts";
 import { MARK, type Launch } from "./supervisor.ts";
 
 export const NAME = "wa-relay";
 export const UNIT = `${NAME}.service`;
 
-/** Where the unit of a user stands. */
-export function unitPath(env: Environment, home: string): string {
-  const base = env["XDG_CONFIG_HOME"];
-  return join(base && isAbsolute(base) ? base : join(home, ".config"), "systemd", "user", UNIT);
+/** Where the unit of a user belongs: that is up to the systemd which reads it, and knows no variable of this shell. */
+export async function unitPath(run: Run, home: string): Promise<string> {
+  const { out } = await run("systemctl", "--user", "show", "--property=UnitPath", "--value");
+  const folders = [...out.matchAll(/"((?:[^"\\]|\\.)*)"|\S+/g)].map(
+    ([word, quoted]) => quoted?.replaceAll(/\\(.)/g, "$1") ?? word,
+  );
+  const usual = join(home, ".config", "systemd", "user");
+  return join(folders.find((folder) => folder.endsWith("/systemd/user")) ?? usual, UNIT);
 }
 
 export interface UnitOptions {

@@ -389,6 +389,78 @@ dns.lookup = (name, options, done) =>
     expect(await wa(["service", "uninstall"])).toMatchObject({ code: 0 });
   });
 
+  test.each([
+    ["nothing was installed before", false],
+    ["an older unit of ours is there", true],
+  ])("XDG_CONFIG_HOME of the shell alone: systemd gets the unit where it looks (%s)", async (_, isOlder) => {
+    const xdg = join(home, ".config/own");
+    configure();
+    if (isOlder) await wa(["service", "install"]);
+    configure(NOWHERE, "", join(xdg, "wa-relay/config.toml"));
+
+    const ran = await wa(["service", "install"], { XDG_CONFIG_HOME: xdg });
+
+    expect(ran).toMatchObject({ code: 0, err: "", out: expect.stringContaining(`✓ ${unit}\n`) });
+    expect([await shows("FragmentPath"), await shows("UnitFileState")]).toEqual([unit, "enabled"]);
+    const environ = readFileSync(join("/proc", String(await pid()), "environ"), "utf8");
+    expect(environ.split("\0")).toContain(`XDG_CONFIG_HOME=${xdg}`);
+    expect(readdirSync(xdg)).toEqual(["wa-relay"]);
+    expect((await wa(["service", "uninstall"])).out).toContain(`stays in ${xdg}/wa-relay/config.toml\n`);
+    expect([existsSync(unit), await shows("LoadState")]).toEqual([false, "not-found"]);
+  });
+
+  test("a unit of somebody else that comes before ours is not called ours, nor stopped", async () => {
+    const other = join(home, ".config/systemd/user.control/wa-relay.service");
+    mkdirSync(join(other, ".."), { recursive: true });
+    writeFileSync(other, "[Service]\nExecStart=/bin/sleep 99\n[Install]\nWantedBy=default.target\n");
+    configure();
+
+    const ran = await wa(["service", "install"]);
+
+    expect(ran).toMatchObject({
+      code: 1,
+      err: expect.stringContaining(`is run from ${other}, not from ${unit}`),
+    });
+    rmSync(unit);
+    expect(await wa(["service", "uninstall"])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining(other),
+    });
+    expect(await shows("ActiveState")).toBe("active");
+  });
+
+  test.each([
+    ["systemd has not noticed", false],
+    ["systemd has noticed", true],
+  ])("uninstall stops what runs although its unit was removed by hand (%s)", async (_, isNoticed) => {
+    configure();
+    await wa(["service", "install"]);
+    const last = await pid();
+    rmSync(unit);
+    if (isNoticed) await manager?.systemctl("daemon-reload");
+
+    const ran = await wa(["service", "uninstall"]);
+
+    expect(ran).toMatchObject({
+      code: 0,
+      err: "",
+      out: expect.stringContaining("State and configuration stay"),
+    });
+    expect([await shows("LoadState"), existsSync(`/proc/${last}`)]).toEqual(["not-found", false]);
+    expect(await wa(["service", "uninstall"])).toMatchObject({ code: 0, out: "No service is installed\n" });
+  });
+
+  test("a folder where the unit belongs is told as that", async () => {
+    configure();
+    mkdirSync(unit, { recursive: true });
+
+    for (const command of ["install", "uninstall"])
+      expect(await wa(["service", command, "--force"])).toMatchObject({
+        code: 1,
+        err: `wa-poller: ${unit} is a folder\nwa-poller: → look at it, and move it away\n`,
+      });
+  });
+
   test("uninstall tells where the service had its state, not where this shell would", async () => {
     configure();
     const own = join(home, ".local/own $HOME 100%");
