@@ -247,7 +247,8 @@ function describe(found: Status, io: Io, start: string): readonly string[] {
 }
 
 async function toStart(io: Io): Promise<string> {
-  const service = await installedService(io);
+  // It fails only when it is interrupted, which is how a watch ends.
+  const service = await installedService(io).catch(() => undefined);
   return `start it with: ${service?.startCommand ?? "wa-poller"}`;
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { readUnit, unitText } from "../../src/service/unit.ts";
+import { readUnit, unitPath, unitText } from "../../src/service/unit.ts";
 
 const LAUNCH = { command: ["/usr/bin/node", "/opt/wa-poller"], env: { PATH: "/bin" } };
 
@@ -43,4 +43,17 @@ test("readUnit() reads what unitText() was given, whatever stands in it", () => 
 
 test("readUnit() makes nothing up for a unit of somebody else", () => {
   expect(readUnit("[Service]\nExecStart=/bin/true\n")).toEqual({ command: [""], env: {} });
+});
+
+test.each([
+  ["/h/own/systemd/user.control /h/own/systemd/user /etc/systemd/user\n", "/h/own/systemd/user"],
+  [
+    String.raw`"/a o'd\$d/systemd/user.control" "/a o'd\$d/systemd/user" /etc/systemd/user`,
+    "/a o'd$d/systemd/user",
+  ],
+  ["", "/home/ana/.config/systemd/user"],
+])("the unit belongs where systemd says that it looks: %j", async (out, folder) => {
+  const run = async () => ({ ok: out !== "", out, complaint: "" });
+
+  expect(await unitPath(run, "/home/ana")).toBe(`${folder}/wa-relay.service`);
 });
