@@ -246,9 +246,9 @@ in
         after = [ "writeBoundary" ];
         before = [ "setupLaunchAgents" ];
         data = ''
-          run mkdir -p ${lib.escapeShellArgs [ (dirOf errors) ]}
-          run touch ${lib.escapeShellArgs [ errors ]}
-          run chmod 600 ${lib.escapeShellArgs [ errors ]}
+          run mkdir -p ${lib.escapeShellArg (dirOf errors)}
+          run touch ${lib.escapeShellArg errors}
+          run chmod 600 ${lib.escapeShellArg errors}
         '';
       };
     };

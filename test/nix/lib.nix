@@ -66,7 +66,8 @@ let
     hasInfix = infix: text: lib.replaceStrings [ infix ] [ "" ] text != text;
     splitString = separator: text: filter isString (lib.split "[${separator}]" text);
     hasAttrByPath = path: set: lib.attrByPath path null set != null;
-    escapeShellArgs = args: lib.concatStringsSep " " (map (arg: "'${arg}'") args);
+    escapeShellArg = arg: "'${arg}'";
+    escapeShellArgs = args: lib.concatStringsSep " " (map lib.escapeShellArg args);
     toIntBase10 = digits: lib.fromJSON (lib.head (builtins.match "0*(.+)" digits));
     getBin = package: package;
     getExe' = package: name: "${package}/bin/${name}";

@@ -11,13 +11,11 @@ let
     attrNames
     catAttrs
     concatMap
-    elemAt
     filter
     isAttrs
     isFunction
     isList
     isPath
-    length
     mapAttrs
     ;
 
@@ -35,22 +33,14 @@ let
       concatMap open (module.imports or [ ]) ++ [ module ];
   loaded = concatMap open modules;
 
-  options =
-    section
-      {
-        path = [ ];
-        declared = lib.foldl' lib.recursiveUpdate { } (catAttrs "options" loaded);
-        isFree = false;
-      }
-      (
-        map (
-          module:
-          module.config or (removeAttrs module [
-            "imports"
-            "options"
-          ])
-        ) loaded
-      );
+  declared = lib.foldl' lib.recursiveUpdate { } (catAttrs "options" loaded);
+  defined =
+    module:
+    module.config or (removeAttrs module [
+      "imports"
+      "options"
+    ]);
+  options = section false [ ] declared (map defined loaded);
 
   isOption = option: option._type or null == "option";
   isIf = definition: definition._type or null == "if";
@@ -68,13 +58,9 @@ let
     else
       definition;
 
+  # With isFree names without an option are taken too.
   section =
-    {
-      path,
-      declared,
-      isFree,
-    }:
-    definitions:
+    isFree: path: declared: definitions:
     let
       given = map pushDown definitions;
       unknown = filter (name: !declared ? ${name}) (concatMap attrNames given);
@@ -89,17 +75,7 @@ let
           };
       inner =
         name: option:
-        let
-          at = path ++ [ name ];
-        in
-        if isOption option then
-          leaf at option (catAttrs name given)
-        else
-          section {
-            path = at;
-            declared = option;
-            inherit isFree;
-          } (catAttrs name given);
+        (if isOption option then leaf else section isFree) (path ++ [ name ]) option (catAttrs name given);
     in
     if isFree || unknown == [ ] then
       mapAttrs inner (lib.genAttrs unknown free // declared)
@@ -117,13 +93,7 @@ let
       isDefined = given != [ ];
       value =
         if option.type ? options then
-          values (
-            section {
-              inherit path;
-              declared = option.type.options;
-              isFree = true;
-            } given
-          )
+          values (section true path option.type.options given)
         else if given == [ ] then
           option.default or (throw "The option `${show path}' was accessed but has no value defined")
         else if option.type.check value then
