@@ -42,15 +42,15 @@
         pkgs: package: {
           inherit package;
           module = pkgs.writeText "wa-relay-module.json" (
-            builtins.toJSON (
-              import ./test/nix/evaluate.nix {
-                inherit (pkgs.stdenv.hostPlatform) system;
-                config.services.wa-relay = {
-                  enable = true;
-                  secrets.apiKeyFile = "/run/secrets/kapso";
-                };
-              }
-            )
+            import ./test/nix/check.nix {
+              inherit lib;
+              inherit (pkgs.stdenv.hostPlatform) system;
+              config.services.wa-relay = {
+                enable = true;
+                secrets.apiKeyFile = "/run/secrets/kapso";
+                settings.delivery.mode = "tailscale";
+              };
+            }
           );
         }
       );

@@ -8,6 +8,7 @@
 
 let
   inherit (lib) mkOption types;
+  inherit (pkgs.stdenv.hostPlatform) isDarwin;
 
   cfg = config.services.wa-relay;
   home = config.home.homeDirectory;
@@ -20,7 +21,12 @@ let
   expandHome = file: if lib.hasPrefix "~/" file then home + lib.removePrefix "~" file else file;
 
   # Secret managers put files into the folder of the session; systemd calls it %t.
-  inSession = [ "%t/" "%r/" "$XDG_RUNTIME_DIR/" "\${XDG_RUNTIME_DIR}/" ];
+  inSession = [
+    "%t/"
+    "%r/"
+    "$XDG_RUNTIME_DIR/"
+    "\${XDG_RUNTIME_DIR}/"
+  ];
   renameSession =
     to: escape: file:
     let
@@ -29,11 +35,18 @@ let
     if prefix == null then escape file else to + escape (lib.removePrefix prefix file);
   escapeUnit = lib.replaceStrings [ "%" ] [ "%%" ];
   quoteUnit =
-    text: if builtins.match "[A-Za-z0-9_.,:=/@+-]+" text == null then builtins.toJSON (escapeUnit text) else text;
+    text:
+    if builtins.match "[A-Za-z0-9_.,:=/@+-]+" text == null then
+      builtins.toJSON (escapeUnit text)
+    else
+      text;
 
-  fileKey = name: lib.init secrets.${name}.key ++ [ "${lib.last secrets.${name}.key}_file" ];
+  fileKey = name: "${secrets.${name}.key}_file";
   fileSettings = lib.mapAttrsToList (
-    name: file: lib.setAttrByPath (fileKey name) (renameSession "$XDG_RUNTIME_DIR/" lib.id file)
+    name: file:
+    lib.setAttrByPath (lib.splitString "." (fileKey name)) (
+      renameSession "$XDG_RUNTIME_DIR/" lib.id file
+    )
   ) files;
   settings = lib.filterAttrs (_: section: section != { }) (
     lib.filterAttrsRecursive (_: value: value != null) (
@@ -43,11 +56,13 @@ let
   configFile = toml.generate "wa-relay-config.toml" settings;
 
   program = lib.getExe' cfg.package;
+  # What is said before the log begins, on macOS.
+  errors = "${home}/Library/Logs/wa-relay.log";
 
   # What is installed on the system comes first: a tailscale of its own fits the running tailscaled.
   path = lib.concatStringsSep ":" (
     [ "${config.home.profileDirectory}/bin" ]
-    ++ lib.optional pkgs.stdenv.hostPlatform.isDarwin "/opt/homebrew/bin"
+    ++ lib.optional isDarwin "/opt/homebrew/bin"
     ++ [
       "/run/wrappers/bin"
       "/run/current-system/sw/bin"
@@ -64,7 +79,13 @@ let
     );
 
   # WA_SERVICE tells the program who restarts it.
-  variables = manager: { PATH = path; WA_SERVICE = manager; } // cfg.environment;
+  variables =
+    manager:
+    {
+      PATH = path;
+      WA_SERVICE = manager;
+    }
+    // cfg.environment;
   # The variables that name the files of secrets, wherever the service finds them.
   fileVariables =
     place:
@@ -79,7 +100,7 @@ let
   standIns = lib.mapAttrsToList (name: value: "${name}=${value}") (
     cfg.environment
     // lib.mapAttrs' (name: _: lib.nameValuePair (variableOf name) "0") (
-      lib.filterAttrs (name: _: lib.attrByPath (fileKey name) null settings != null) secrets
+      lib.filterAttrs (name: _: lib.hasAttrByPath (lib.splitString "." (fileKey name)) settings) secrets
     )
   );
 in
@@ -155,9 +176,14 @@ in
 
   config = lib.mkIf cfg.enable {
     assertions = import ./assertions.nix {
-      inherit lib secrets fileKey settings;
+      inherit
+        lib
+        secrets
+        fileKey
+        settings
+        isDarwin
+        ;
       inherit (cfg) environment;
-      inherit (pkgs.stdenv.hostPlatform) isDarwin;
     };
 
     home.packages = [ cfg.package ];
@@ -184,7 +210,9 @@ in
         command = "${program "wa-poller"} --config ${configFile}";
         environment =
           lib.mapAttrsToList (name: value: quoteUnit "${name}=${value}") (variables "systemd")
-          ++ lib.mapAttrsToList (name: value: "${name}=${value}") (fileVariables (variable: _: "%d/${variable}"));
+          ++ lib.mapAttrsToList (name: value: "${name}=${value}") (
+            fileVariables (variable: _: "%d/${variable}")
+          );
         credentials = lib.mapAttrsToList (
           name: file: "${variableOf name}:${renameSession "%t/" escapeUnit file}"
         ) files;
@@ -204,14 +232,24 @@ in
         ];
         EnvironmentVariables = variables "launchd" // fileVariables (_: file: file);
         RunAtLoad = true;
+        WorkingDirectory = home;
         # It ends with 0 when a restart can not help.
-        KeepAlive = {
-          Crashed = true;
-          SuccessfulExit = false;
-        };
+        KeepAlive.SuccessfulExit = false;
         ProcessType = "Background";
         Umask = 63;
-        StandardErrorPath = "${home}/Library/Logs/wa-relay.log";
+        StandardErrorPath = errors;
+      };
+    };
+    # launchd would make it readable by everybody.
+    home.activation = lib.mkIf isDarwin {
+      wa-relay-log = {
+        after = [ "writeBoundary" ];
+        before = [ "setupLaunchAgents" ];
+        data = ''
+          run mkdir -p ${lib.escapeShellArg (dirOf errors)}
+          run touch ${lib.escapeShellArg errors}
+          run chmod 600 ${lib.escapeShellArg errors}
+        '';
       };
     };
   };

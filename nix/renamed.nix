@@ -7,8 +7,10 @@
 }:
 
 let
-  old = [ "services" "kapso-whatsapp" ];
-  new = [ "services" "wa-relay" ];
+  path = lib.splitString ".";
+  rename =
+    from: to:
+    lib.mkRenamedOptionModule (path "services.kapso-whatsapp.${from}") (path "services.wa-relay.${to}");
 
   keys = {
     delivery = {
@@ -53,43 +55,41 @@ let
     };
   };
   same = [
-    [ "enable" ]
-    [ "secrets" "apiKeyFile" ]
-    [ "secrets" "phoneNumberIdFile" ]
-    [ "secrets" "webhookVerifyTokenFile" ]
-    [ "secrets" "webhookSecretFile" ]
-    [ "secrets" "gatewayTokenFile" ]
-    [ "secrets" "transcribeApiKeyFile" ]
+    "enable"
+    "secrets.apiKeyFile"
+    "secrets.phoneNumberIdFile"
+    "secrets.webhookVerifyTokenFile"
+    "secrets.webhookSecretFile"
+    "secrets.gatewayTokenFile"
+    "secrets.transcribeApiKeyFile"
   ];
   # These name another program.
-  packages = [ "package" "cliPackage" ];
-  opt = name: lib.getAttrFromPath (old ++ [ name ]) options;
+  packages = [
+    "package"
+    "cliPackage"
+  ];
 in
 {
   imports =
-    map (path: lib.mkRenamedOptionModule (old ++ path) (new ++ path)) same
+    map (name: rename name name) same
     ++ lib.concatLists (
       lib.mapAttrsToList (
-        section:
-        lib.mapAttrsToList (
-          name: key: lib.mkRenamedOptionModule (old ++ [ section name ]) (new ++ [ "settings" section key ])
-        )
+        section: lib.mapAttrsToList (name: key: rename "${section}.${name}" "settings.${section}.${key}")
       ) keys
     );
 
-  options = lib.setAttrByPath old (
-    lib.genAttrs packages (
-      name:
-      lib.mkOption {
-        type = lib.types.raw;
-        visible = false;
-        description = "Not used.";
-      }
-    )
+  options.services.kapso-whatsapp = lib.genAttrs packages (
+    _:
+    lib.mkOption {
+      type = lib.types.raw;
+      visible = false;
+      description = "Not used.";
+    }
   );
 
   config.warnings = lib.concatMap (
     name:
-    lib.optional (opt name).isDefined "The option `services.kapso-whatsapp.${name}' is not used: wa-relay has both programs in `services.wa-relay.package', which needs no value."
+    lib.optional options.services.kapso-whatsapp.${name}.isDefined
+      "The option `services.kapso-whatsapp.${name}' is not used: wa-relay has both programs in `services.wa-relay.package', which needs no value."
   ) packages;
 }

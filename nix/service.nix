@@ -29,7 +29,7 @@
   Restart = "always";
   RestartSec = 2;
   # A configuration that can not be used is not mended by a restart.
-  RestartPreventExitStatus = "3 78";
+  RestartPreventExitStatus = 78;
 
   UMask = "0077";
   NoNewPrivileges = true;

@@ -29,17 +29,32 @@ let
     };
 in
 {
-  provider = option (types.enum [ "kapso" "meta" ]) "Who carries the messages. Without it, who has credentials.";
+  provider = option (types.enum [
+    "kapso"
+    "meta"
+  ]) "Who carries the messages. Without it, who has credentials.";
 
   kapso.phone_number_id = option (types.strMatching "[0-9]+") "Phone number id at Kapso.";
   meta.phone_number_id = option (types.strMatching "[0-9]+") "Phone number id at Meta.";
 
   delivery = {
-    mode = option (types.enum [ "polling" "tailscale" "domain" ]) "How inbound messages arrive. Without it, by polling.";
+    mode = option (types.enum [
+      "polling"
+      "tailscale"
+      "domain"
+    ]) "How inbound messages arrive. Without it, by polling.";
     poll_interval = option duration "Longest wait between two polls.";
     poll_fallback = option types.bool "Poll next to webhooks, and so find what they miss.";
-    quote = option (types.enum [ "auto" "always" "never" ]) "Whether an answer quotes its question.";
-    receipts = option (types.enum [ "typing" "read" "none" ]) "Blue ticks and typing, blue ticks only, or neither.";
+    quote = option (types.enum [
+      "auto"
+      "always"
+      "never"
+    ]) "Whether an answer quotes its question.";
+    receipts = option (types.enum [
+      "typing"
+      "read"
+      "none"
+    ]) "Blue ticks and typing, blue ticks only, or neither.";
   };
 
   webhook = {
@@ -47,10 +62,18 @@ in
     url = option (types.strMatching "https://.+") "Public address of the webhook, with {option}`delivery.mode` `domain`.";
   };
 
-  tailscale.port = option (types.enum [ 443 8443 10000 ]) "Public port of the Funnel.";
+  tailscale.port = option (types.enum [
+    443
+    8443
+    10000
+  ]) "Public port of the Funnel.";
 
   gateway = {
-    type = option (types.enum [ "openclaw" "http" "zeroclaw" ]) "Kind of agent.";
+    type = option (types.enum [
+      "openclaw"
+      "http"
+      "zeroclaw"
+    ]) "Kind of agent.";
     url = option (types.strMatching "(ws|http)s?://.+") "Where the agent's gateway is.";
     session_key = option types.nonEmptyStr "Base of the session keys.";
     scopes = option (types.listOf types.nonEmptyStr) "Scopes asked of the gateway.";
@@ -60,7 +83,10 @@ in
   bridge.addr = option address "Where agents that speak HTTP send to.";
 
   security = {
-    mode = option (types.enum [ "allowlist" "open" ]) "Who may write: the people below, or everybody.";
+    mode = option (types.enum [
+      "allowlist"
+      "open"
+    ]) "Who may write: the people below, or everybody.";
     roles = option (types.attrsOf (types.listOf types.str)) "Roles, each with its numbers or user ids.";
     allowed_numbers = option (types.listOf types.str) "More people, with the default role.";
     default_role = option types.nonEmptyStr "Role of people without one.";
@@ -70,7 +96,12 @@ in
   };
 
   transcribe = {
-    provider = option (types.enum [ "openai" "groq" "deepgram" "local" ]) "Who writes down voice messages. Nobody without one.";
+    provider = option (types.enum [
+      "openai"
+      "groq"
+      "deepgram"
+      "local"
+    ]) "Who writes down voice messages. Nobody without one.";
     model_path = option types.str "Model file of whisper.cpp, with {option}`transcribe.provider` `local`.";
     timeout = option duration "One try may take this long.";
     no_speech_threshold = option (types.numbers.between 0 1) "How probable silence must be for a recording to have no transcript.";
@@ -84,7 +115,18 @@ in
   };
 
   log = {
-    level = option (types.enum [ "trace" "debug" "info" "warn" "error" "fatal" "silent" ]) "Least important lines that are logged.";
-    format = option (types.enum [ "pretty" "json" ]) "Form of the log.";
+    level = option (types.enum [
+      "trace"
+      "debug"
+      "info"
+      "warn"
+      "error"
+      "fatal"
+      "silent"
+    ]) "Least important lines that are logged.";
+    format = option (types.enum [
+      "pretty"
+      "json"
+    ]) "Form of the log.";
   };
 }

@@ -23,8 +23,6 @@ export async function check(config: Config, stdout: NodeJS.WritableStream): Prom
     if (webhook.listen) stack.use(await Listener.open(webhook.listen, { log }));
     if (bridge.listen) stack.use(await Listener.open(bridge.listen, { log, setting: BRIDGE_SETTING }));
   }
-  const [what, other] = runs
-    ? ["Configuration and state", "; another wa-poller runs with this state already"]
-    : ["Configuration, state and ports", ""];
-  stdout.write(`${what} are usable (${file})${other}\n`);
+  const other = runs ? "; another wa-poller runs with this state already" : "";
+  stdout.write(`Configuration and state are usable (${file})${other}\n`);
 }

@@ -42,7 +42,7 @@ ExecStart=${start.join(" ")}
 Restart=always
 RestartSec=2
 ${version >= 254 ? "RestartSteps=6\nRestartMaxDelaySec=60\n" : ""}# A configuration that can not be used is not mended by a restart.
-RestartPreventExitStatus=3 78
+RestartPreventExitStatus=78
 TimeoutStopSec=30
 UMask=0077
 NoNewPrivileges=true

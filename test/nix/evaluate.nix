@@ -1,16 +1,16 @@
-# What the module makes of a configuration: in home-manager and with nixpkgs' lib where these are given, else with stand-ins.
+# What the module makes of a configuration: in home-manager where that is given, else in a stand-in for it.
 {
   system,
   config,
+  # A checkout of home-manager.
   homeManager ? null,
-  # A checkout of nixpkgs, or what looks like one: lib and nixos/modules/misc.
+  # A checkout of nixpkgs, or what looks like one: lib and, for home-manager, nixos/modules/misc.
   nixpkgs ? null,
+  lib ? if nixpkgs == null then import ./lib.nix else import (/. + nixpkgs + "/lib"),
 }:
 
 let
-  isReal = homeManager != null;
   module = ../../nix/module.nix;
-  lib = if isReal then import (/. + nixpkgs + "/lib") else import ./lib.nix;
   pkgs = import ./pkgs.nix {
     inherit lib system;
     path = nixpkgs;
@@ -21,74 +21,90 @@ let
     let
       modules = /. + homeManager + "/modules";
       hmLib = import (modules + "/lib/stdlib-extended.nix") lib;
-      evaluated = hmLib.evalModules {
-        class = "homeManager";
-        specialArgs.modulesPath = toString modules;
-        modules =
-          import (modules + "/modules.nix") {
-            inherit pkgs;
-            lib = hmLib;
-            check = true;
-            useNixpkgsModule = false;
-          }
-          ++ [
-            module
-            config
-            {
-              home.username = "ana";
-              home.homeDirectory = home;
-              home.stateVersion = "24.05";
-              # Any home-manager with any lib.
-              home.enableNixpkgsReleaseCheck = false;
-            }
-          ];
-      };
     in
-    evaluated.config;
-
-  # Defaults with what is given over them; settings may have keys that are no options.
-  fill =
-    option: given:
-    if option ? type.options then
-      fill option.type.options (if given == null then { } else given)
-    else if option ? _type then
-      if given == null then option.default or null else given
-    else
-      given // builtins.mapAttrs (name: inner: fill inner (given.${name} or (if inner ? _type then null else { }))) option;
-  loaded = import module {
-    inherit lib pkgs;
-    config = {
-      home.homeDirectory = home;
-      home.profileDirectory = "${home}/.nix-profile";
-      xdg.stateHome = "${home}/.local/state";
-      services.wa-relay = fill loaded.options.services.wa-relay config.services.wa-relay or { };
+    hmLib.evalModules {
+      class = "homeManager";
+      specialArgs.modulesPath = toString modules;
+      modules =
+        import (modules + "/modules.nix") {
+          inherit pkgs;
+          lib = hmLib;
+          check = true;
+          useNixpkgsModule = false;
+        }
+        ++ [
+          module
+          config
+          {
+            home.username = "ana";
+            home.homeDirectory = home;
+            home.stateVersion = "24.05";
+            # Any home-manager with any lib.
+            home.enableNixpkgsReleaseCheck = false;
+          }
+        ];
     };
-  };
-  stub = lib.recursiveUpdate {
-    assertions = [ ];
-    warnings = [ ];
-    home.extraDependencies = [ ];
-    home.packages = [ ];
-  } loaded.config;
 
-  done = if isReal then real else stub;
+  standIn = lib.evalModules {
+    specialArgs = { inherit pkgs; };
+    modules = [
+      { inherit options; }
+      module
+      config
+    ];
+  };
+  option = type: default: lib.mkOption { inherit type default; };
+  list = option (lib.types.listOf lib.types.raw) [ ];
+  set = option (lib.types.attrsOf lib.types.raw) { };
+  text = option lib.types.str;
+  # What the module reads and sets of home-manager.
+  options = {
+    assertions = list;
+    warnings = list;
+    home = {
+      activation = set;
+      extraDependencies = list;
+      homeDirectory = text home;
+      packages = list;
+      profileDirectory = text "${home}/.nix-profile";
+    };
+    launchd.agents = set;
+    systemd.user.services = set;
+    xdg.configFile = set;
+    xdg.stateHome = text "${home}/.local/state";
+  };
+
+  done = if homeManager == null then standIn else real;
+  made = done.config;
   # Options of the settings that take one of a few values, and the names of all options.
   describe =
     prefix: option:
     if option ? type.options then
       describe prefix option.type.options
     else if option ? _type then
-      [ { name = prefix; values = option.type.values or null; } ]
+      [
+        {
+          name = prefix;
+          values = option.type.values or null;
+        }
+      ]
     else
-      lib.concatLists (lib.mapAttrsToList (name: describe (if prefix == "" then name else "${prefix}.${name}")) option);
+      lib.concatLists (
+        lib.mapAttrsToList (name: describe (if prefix == "" then name else "${prefix}.${name}")) option
+      );
 in
 {
-  unit = done.systemd.user.services.wa-relay or null;
-  agent = done.launchd.agents.wa-relay.config or null;
-  toml = done.xdg.configFile."wa-relay/config.toml".source.value or null;
-  failed = map (assertion: assertion.message) (builtins.filter (assertion: !assertion.assertion) done.assertions);
-  inherit (done) warnings;
-  packages = builtins.filter (name: name == "wa-relay") (map (package: package.name) done.home.packages);
-  checks = map (check: check.text or "") done.home.extraDependencies;
+  unit = made.systemd.user.services.wa-relay or null;
+  agent = made.launchd.agents.wa-relay.config or null;
+  activation = made.home.activation.wa-relay-log.data or null;
+  toml = made.xdg.configFile."wa-relay/config.toml".source.value or null;
+  failed = map (assertion: assertion.message) (
+    builtins.filter (assertion: !assertion.assertion) made.assertions
+  );
+  inherit (made) warnings;
+  packages = builtins.filter (name: name == "wa-relay") (
+    map (package: package.name) made.home.packages
+  );
+  checks = map (check: check.text or "") made.home.extraDependencies;
 }
-// (if isReal then { } else { options = describe "" loaded.options.services.wa-relay; })
+// (if nixpkgs == null then { options = describe "" done.options.services.wa-relay; } else { })

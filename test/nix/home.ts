@@ -27,8 +27,10 @@ export interface Evaluated {
   readonly agent: {
     readonly ProgramArguments: readonly string[];
     readonly EnvironmentVariables: Readonly<Record<string, string>>;
-    readonly KeepAlive: Section;
+    readonly StandardErrorPath: string;
   } | null;
+  /** Shell commands that home-manager runs before it starts the agent. */
+  readonly activation: string | null;
   readonly toml: Readonly<Record<string, unknown>> | null;
   readonly failed: readonly string[];
   readonly warnings: readonly string[];
@@ -38,12 +40,20 @@ export interface Evaluated {
   readonly options?: readonly { readonly name: string; readonly values: readonly unknown[] | null }[];
 }
 
-export interface Checkouts {
+interface Checkouts {
   readonly homeManager: string;
   readonly lib: string;
 }
 
-/** Where the module is evaluated: in home-manager itself with two checkouts, else in a stand-in that checks no options. */
+const { WA_HOME_MANAGER: homeManager, WA_NIXPKGS_LIB: lib } = process.env;
+/** Of home-manager and nixpkgs' lib, where the environment names them. */
+export const checkouts: Checkouts | undefined = homeManager && lib ? { homeManager, lib } : undefined;
+export const PLACES = [
+  { where: "a stand-in for home-manager", real: undefined },
+  ...(checkouts ? [{ where: "home-manager", real: checkouts }] : []),
+];
+
+/** Where the module is evaluated: in home-manager itself with two checkouts, else in a stand-in. */
 export class NixHome implements Disposable {
   /** In place of the Nix store; the package in it runs the sources. */
   readonly store = mkdtempSync(join(tmpdir(), "wa-relay-nix-"));

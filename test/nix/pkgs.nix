@@ -1,9 +1,19 @@
 # As much of nixpkgs as home-manager and the module look at: packages that are only named, never built.
-{ lib, system, path }:
+{
+  lib,
+  system,
+  path,
+}:
 
 let
   hostPlatform =
-    if lib ? systems then lib.systems.elaborate system else { isDarwin = system == "aarch64-darwin"; };
+    if lib ? systems then
+      lib.systems.elaborate system
+    else
+      {
+        inherit system;
+        isDarwin = system == "aarch64-darwin";
+      };
   tool = name: {
     type = "derivation";
     inherit name;
@@ -14,7 +24,14 @@ let
     meta.mainProgram = name;
     override = _: tool name;
   };
-  tools = names: builtins.listToAttrs (map (name: { inherit name; value = tool name; }) names);
+  tools =
+    names:
+    builtins.listToAttrs (
+      map (name: {
+        inherit name;
+        value = tool name;
+      }) names
+    );
   format = _: {
     type = lib.types.attrsOf lib.types.anything;
     generate = name: _: tool name;
@@ -61,8 +78,12 @@ tools [
     };
   };
   callPackage = _: _: tool "wa-relay";
-  runCommand = name: _: text: tool name // { inherit text; };
-  runCommandLocal = name: _: _: tool name;
-  writeText = name: _: tool name;
+  runCommand =
+    name: _: text:
+    tool name // { inherit text; };
+  runCommandLocal =
+    name: _: _:
+    tool name;
+  writeText = name: text: tool name // { inherit text; };
   writeTextFile = { name, ... }: tool name;
 }
