@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { checkouts, isThere } from "./nix/home.ts";
-import { UserManager } from "./user-manager.ts";
+import { UserManager } from "./poller/user-manager.ts";
 
 const { WA_REQUIRE: required = "" } = process.env;
 const IS_HERE: Readonly<Record<string, () => Promise<boolean>>> = {

@@ -8,7 +8,7 @@ import { isThere, NixHome, PLACES } from "./home.ts";
 type Keys = Readonly<Record<string, unknown>>;
 
 const CONFIG = '{ services.wa-relay = { enable = true; secrets.apiKeyFile = "/run/secrets/kapso"; }; }';
-const ORDER = { command: ["/opt/wa-poller"], env: {} };
+const LAUNCH = { command: ["/opt/wa-poller"], env: {} };
 
 describe.skipIf(!isThere("nix-instantiate")).each(PLACES)("the module in $where", ({ real }) => {
   const home = new NixHome(real);
@@ -16,7 +16,7 @@ describe.skipIf(!isThere("nix-instantiate")).each(PLACES)("the module in $where"
 
   test("makes the unit that wa-poller service install writes", async () => {
     const { unit } = await home.evaluate(CONFIG);
-    const text = unitText({ ...ORDER, home: "/home/ana" }, { version: 254, canNotify: true });
+    const text = unitText(LAUNCH, { version: 254, canNotify: true });
     const own = {
       Unit: [
         // There nothing brings secrets while the session starts.
@@ -43,7 +43,7 @@ describe.skipIf(!isThere("nix-instantiate")).each(PLACES)("the module in $where"
 
   test("makes the agent that wa-poller service install writes", async () => {
     const { agent } = await home.evaluate(CONFIG, "aarch64-darwin");
-    const installed = readPlist(plistText({ ...ORDER, home: "/Users/ana" }));
+    const installed = readPlist(plistText(LAUNCH, "/Users/ana"));
     const own = [
       // home-manager puts its name before it.
       "Label",
