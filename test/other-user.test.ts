@@ -55,14 +55,19 @@ describe.skipIf(process.getuid?.() !== 0)("as another user", () => {
   test.each(["relay.db", "relay.db-wal", "relay.db-shm", "daemon.lock"])(
     "a %s of somebody else is told as that, not as a full disk",
     async (name) => {
-      const { folder, state, check } = setUp();
+      const { folder, state, run, check } = setUp();
       writeFileSync(join(state, name), "", { mode: 0o600 });
 
-      const { code, err } = await check({ HOME: folder });
+      const ran = [
+        await check({ HOME: folder }),
+        ...(name === "relay.db" ? [await run("cli", ["status"], { HOME: folder })] : []),
+      ];
 
-      expect(code).toBe(1);
-      expect(err).toContain(`Cannot use ${join(state, name)}`);
-      expect(err).toContain("→ it belongs to another user");
+      for (const { code, err } of ran) {
+        expect(code).toBe(1);
+        expect(err).toContain(`Cannot use ${join(state, name)}`);
+        expect(err).toContain("→ it belongs to another user");
+      }
     },
   );
 });

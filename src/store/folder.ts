@@ -28,18 +28,21 @@ export function prepareFile(path: string): void {
     closeSync(openSync(path, "wx", 0o600));
   } catch (error) {
     if (!isCode(error, "EEXIST")) throw error;
-    closeFile(path);
+    requireOwn(path);
+    refuseForeign(path, () => {
+      if ((statSync(path).mode & 0o077) !== 0) chmodSync(path, 0o600);
+    });
   }
 }
 
-/**
- * Closes a file to others, if it is there.
- * @throws StateError when it is somebody else's
- */
-export function closeFile(path: string): void {
+/** @throws StateError when the file is there, and somebody else's */
+export function requireOwn(path: string): void {
+  refuseForeign(path, () => accessSync(path, constants.R_OK | constants.W_OK));
+}
+
+function refuseForeign(path: string, use: () => void): void {
   try {
-    accessSync(path, constants.R_OK | constants.W_OK);
-    if ((statSync(path).mode & 0o077) !== 0) chmodSync(path, 0o600);
+    use();
   } catch (cause) {
     if (isCode(cause, "ENOENT")) return;
     if (!isCode(cause, "EACCES") && !isCode(cause, "EPERM")) throw cause;

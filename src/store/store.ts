@@ -4,7 +4,7 @@ import type { Content } from "../content.ts";
 import { describeError, StateError } from "../errors.ts";
 import { Database } from "./database.ts";
 import { SqliteFacts } from "./facts.ts";
-import { closeFile, prepareFile, prepareFolder } from "./folder.ts";
+import { prepareFile, prepareFolder, requireOwn } from "./folder.ts";
 import { SqliteInbox } from "./inbox.ts";
 import { DaemonLock } from "./lock.ts";
 import { SqliteOutbox } from "./outbox.ts";
@@ -146,7 +146,6 @@ function openDatabase(path: string, ownsLock: boolean): Database {
   const isNew = !existsSync(path);
   // Made before SQLite opens it: its -wal and -shm files take over the mode of this one.
   prepareFile(path);
-  for (const suffix of SUFFIXES) closeFile(path + suffix);
   const db = new Database(path);
   try {
     if (!isNew && ownsLock && !db.isSound()) throw new DamageError("SQLite's quick_check found damage");
@@ -203,6 +202,8 @@ function asStateError(error: unknown, path: string): StateError {
       cause: error,
       hint: "start wa-poller: it moves the file aside and begins a new one",
     });
+  // SQLite does not tell which of its files it may not open.
+  for (const suffix of SUFFIXES) requireOwn(path + suffix);
   return new StateError(`Cannot open the state file ${path}: ${describeError(error)}`, {
     cause: error,
     hint: "check that the disk is writable and has room",
