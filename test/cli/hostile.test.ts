@@ -102,6 +102,7 @@ async function worldOf(word: string) {
   const state = JSON.stringify({ kind: word, message: word, hint: word, url: word });
   for (const name of ["gateway", "poll", "webhook", "funnel"]) await store.facts.set(name, state, now);
   await store.facts.set("health", String(now), now);
+  await store.facts.set("daemon", JSON.stringify({ pid: 1, version: word, startedAt: now }), now);
   const log = new LogFile(world.state, { secrets: [] });
   for (const level of [30, 50])
     log.write(
