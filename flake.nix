@@ -48,7 +48,10 @@
               config.services.wa-relay = {
                 enable = true;
                 secrets.apiKeyFile = "/run/secrets/kapso";
-                settings.delivery.mode = "tailscale";
+                settings = {
+                  delivery.mode = "tailscale";
+                  kapso.phone_number_id = "1234";
+                };
               };
             }
           );

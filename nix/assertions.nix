@@ -1,5 +1,5 @@
-# What can be seen to fail before anything is built. The program refuses the combinations too: most of them while the
-# configuration is checked (checkConfig), all when it starts.
+# What can be seen to fail before anything is built. The program refuses the combinations too, while the configuration is
+# checked (checkConfig).
 {
   lib,
   secrets,
@@ -7,13 +7,37 @@
   fileKey,
   # As they go into config.toml.
   settings,
+  # As they are given: secrets.*.
+  options,
   environment,
   isDarwin,
 }:
 
 let
   at = key: lib.attrByPath (lib.splitString "." key) null settings;
-  has = name: at (fileKey name) != null;
+
+  # Where a file of the secret is named, in the words of the configuration.
+  filesOf =
+    name:
+    lib.optional (at (fileKey name) != null) {
+      place = if options.${name} == null then "settings.${fileKey name}" else "secrets.${name}";
+      file = at (fileKey name);
+    }
+    ++ map (variable: {
+      place = "environment.${variable}_FILE";
+      file = environment."${variable}_FILE";
+    }) (lib.filter (variable: environment ? "${variable}_FILE") secrets.${name}.variables);
+  # Where the secret itself is.
+  placesOf =
+    name:
+    let
+      inherit (secrets.${name}) key variables;
+    in
+    lib.optional (at key != null) "settings.${key}"
+    ++ map (variable: "environment.${variable}") (
+      lib.filter (variable: environment ? ${variable}) (variables ++ secrets.${name}.alsoIn or [ ])
+    );
+  has = name: filesOf name != [ ] || placesOf name != [ ];
 
   mode = at "delivery.mode";
   provider = at "provider";
@@ -23,44 +47,94 @@ let
   bridgeAddr = at "bridge.addr";
   host = address: lib.removeSuffix ":${lib.last (lib.splitString ":" address)}" address;
 
-  # On macOS the session has no such folder.
+  # What systemd reads differently is no name, nor what only a shell understands. On macOS the session has no such folder.
   inSession = lib.optionalString (!isDarwin) " or $XDG_RUNTIME_DIR/";
-  forms = if isDarwin then "(/|~/).+" else "(/|~/|[$]XDG_RUNTIME_DIR/).+";
-  exposed =
-    name: where:
-    "${where} would be readable by everybody in the Nix store: use secrets.${name}, with the name of a file outside of it";
+  forms = "(/|~/${lib.optionalString (!isDarwin) "|[$]XDG_RUNTIME_DIR/"})[^[:cntrl:]]*[^[:cntrl:][:space:]]";
+  isName =
+    file:
+    builtins.match forms file != null
+    && !lib.hasInfix "\\" file
+    && !lib.any (part: part == "." || part == "..") (lib.splitString "/" file);
 
   ofSecret =
     name:
     {
-      key,
-      variables,
       isPublic ? false,
       ...
     }:
-    let
-      file = at (fileKey name);
-    in
+    map (place: {
+      when = !isPublic;
+      say = "${place} would be readable by everybody in the Nix store: use secrets.${name}, with the name of a file outside of it";
+    }) (placesOf name)
+    ++ lib.concatMap (
+      { place, file }:
+      # A path is found below; nothing may be made of it here, because that alone would copy the file to the store.
+      if builtins.isPath file then
+        [ ]
+      else if !lib.isString file then
+        [
+          {
+            when = true;
+            say = "${place} must be the name of a file, in quotes";
+          }
+        ]
+      else
+        [
+          {
+            when = lib.hasInfix builtins.storeDir file;
+            say = "${place} names a file in the Nix store, which everybody can read: give the name of a file outside of it as text, in quotes";
+          }
+          {
+            when = !isName file;
+            say = "${place} must begin with / or ~/${inSession}, and have no line break, backslash, . or .. in it, nor a space at its end (it is ${builtins.toJSON file})";
+          }
+        ]
+    ) (filesOf name);
+
+  leaves =
+    name: value:
+    if lib.isAttrs value && !value ? outPath then
+      lib.concatLists (lib.mapAttrsToList (key: leaves "${name}.${key}") value)
+    else if lib.isList value then
+      lib.concatMap (leaves name) value
+    else
+      [ { inherit name value; } ];
+  ofValue =
+    { name, value }:
     [
       {
-        when = !isPublic && at key != null;
-        say = exposed name "settings.${key}";
+        when = builtins.isPath value;
+        say = "${name} is a path, and what it names would be copied to the Nix store, which everybody can read: give it as text, in quotes";
       }
       {
-        when = !isPublic && lib.any (variable: environment ? ${variable}) variables;
-        say = exposed name "environment.${lib.head variables}";
-      }
-      {
-        when = file != null && lib.hasInfix builtins.storeDir file;
-        say = "secrets.${name} names a file in the Nix store, which everybody can read: give the name of a file outside of it as text, in quotes";
-      }
-      {
-        when = file != null && builtins.match forms file == null;
-        say = "secrets.${name} must begin with / or ~/${inSession} (it is ${file})";
+        when = lib.isString value && builtins.match "[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*@.*" value != null;
+        say = "${name} has a name or password before its @, which would be readable by everybody in the Nix store";
       }
     ];
 
+  ofVariable = variable: {
+    when = builtins.match "[A-Za-z_][A-Za-z0-9_]*" variable == null;
+    say = "environment.${builtins.toJSON variable} is no name of a variable";
+  };
+
   combinations = [
+    {
+      when = !isMeta && !has "apiKeyFile";
+      say = "an account is missing: set secrets.apiKeyFile, or with Meta secrets.metaAccessTokenFile";
+    }
+    {
+      when = !isMeta && !has "phoneNumberIdFile";
+      say = "the number at Kapso is missing: set settings.kapso.phone_number_id or secrets.phoneNumberIdFile";
+    }
+    {
+      when = isMeta && !has "metaAccessTokenFile";
+      say = "with Meta secrets.metaAccessTokenFile is needed";
+    }
+    {
+      when =
+        isMeta && at "meta.phone_number_id" == null && !environment ? WHATSAPP_PHONE_NUMBER_ID;
+      say = "the number at Meta is missing: set settings.meta.phone_number_id";
+    }
     {
       when = isMeta && (mode == null || mode == "polling");
       say = ''Meta has no list of messages that could be polled: set settings.delivery.mode to "tailscale" or "domain"'';
@@ -123,4 +197,9 @@ map (
     assertion = !when;
     message = "services.wa-relay: ${say}";
   }
-) (lib.concatLists (lib.mapAttrsToList ofSecret secrets) ++ combinations)
+) (
+  lib.concatLists (lib.mapAttrsToList ofSecret secrets)
+  ++ lib.concatMap ofValue (leaves "settings" settings)
+  ++ map ofVariable (lib.attrNames environment)
+  ++ combinations
+)

@@ -93,15 +93,29 @@ let
       name: file: lib.nameValuePair "${variableOf name}_FILE" (place (variableOf name) file)
     ) files;
 
-  # The program reads its configuration, with stand-ins for the secrets.
+  # The program reads its configuration, with stand-ins for the secrets: first with its own folders, of which none is there,
+  # then as the service does, with a state folder that can be written to.
   check = pkgs.runCommand "wa-relay-config-check" { } ''
-    env HOME=$TMPDIR ${lib.escapeShellArgs standIns} ${program "wa-cli"} config --config ${configFile} > $out
+    env ${standIns} ${program "wa-cli"} config --config ${configFile} > /dev/null
+    env ${standIns} KAPSO_STATE_DIR=$TMPDIR/state ${program "wa-poller"} --config ${configFile} --check > $out
   '';
-  standIns = lib.mapAttrsToList (name: value: "${name}=${value}") (
-    cfg.environment
-    // lib.mapAttrs' (name: _: lib.nameValuePair (variableOf name) "0") (
-      lib.filterAttrs (name: _: lib.hasAttrByPath (lib.splitString "." (fileKey name)) settings) secrets
+  standIns = lib.escapeShellArgs (
+    lib.mapAttrsToList (name: value: "${name}=${value}") (
+      {
+        HOME = home;
+      }
+      // removeAttrs cfg.environment (map (variable: "${variable}_FILE") inFiles)
+      // lib.genAttrs inFiles (_: "0")
     )
+  );
+  # The variables of what is in files.
+  inFiles = lib.concatLists (
+    lib.mapAttrsToList (
+      name:
+      { variables, ... }:
+      lib.optional (lib.hasAttrByPath (lib.splitString "." (fileKey name)) settings) (variableOf name)
+      ++ lib.filter (variable: cfg.environment ? "${variable}_FILE") variables
+    ) secrets
   );
 in
 {
@@ -164,7 +178,7 @@ in
     checkConfig = mkOption {
       type = types.bool;
       default = true;
-      description = "Have the program read its configuration while it is built, so that what it would refuse does not get as far as a switch.";
+      description = "Run {command}`wa-poller --check` while the configuration is built, with stand-ins for secrets, so that what it would refuse does not get as far as a switch.";
     };
 
     hardening.strict = mkOption {
@@ -184,6 +198,7 @@ in
         isDarwin
         ;
       inherit (cfg) environment;
+      options = cfg.secrets;
     };
 
     home.packages = [ cfg.package ];

@@ -48,11 +48,6 @@ let
       cacheTTL = "cache_ttl";
       debug = "debug";
     };
-    commands = {
-      prefix = "prefix";
-      timeout = "timeout";
-      definitions = "definitions";
-    };
   };
   same = [
     "enable"
@@ -63,11 +58,15 @@ let
     "secrets.gatewayTokenFile"
     "secrets.transcribeApiKeyFile"
   ];
-  # These name another program.
-  packages = [
-    "package"
-    "cliPackage"
-  ];
+  unused =
+    let
+      package = "wa-relay has both programs in `services.wa-relay.package', which needs no value";
+    in
+    {
+      inherit package;
+      cliPackage = package;
+      commands = "chat commands are not there yet, so `services.wa-relay' goes without them";
+    };
 in
 {
   imports =
@@ -78,18 +77,19 @@ in
       ) keys
     );
 
-  options.services.kapso-whatsapp = lib.genAttrs packages (
-    _:
+  options.services.kapso-whatsapp = lib.mapAttrs (
+    _: _:
     lib.mkOption {
-      type = lib.types.raw;
+      type = lib.types.anything;
       visible = false;
       description = "Not used.";
     }
-  );
+  ) unused;
 
-  config.warnings = lib.concatMap (
-    name:
-    lib.optional options.services.kapso-whatsapp.${name}.isDefined
-      "The option `services.kapso-whatsapp.${name}' is not used: wa-relay has both programs in `services.wa-relay.package', which needs no value."
-  ) packages;
+  config.warnings = lib.concatLists (
+    lib.mapAttrsToList (
+      name: why:
+      lib.optional options.services.kapso-whatsapp.${name}.isDefined "The option `services.kapso-whatsapp.${name}' is not used: ${why}."
+    ) unused
+  );
 }

@@ -48,6 +48,8 @@
       "OPENCLAW_TOKEN"
       "GATEWAY_TOKEN"
     ];
+    # Of OpenClaw itself, which goes by no file.
+    alsoIn = [ "OPENCLAW_GATEWAY_TOKEN" ];
     about = "token of the agent gateway";
   };
   bridgeTokenFile = {

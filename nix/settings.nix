@@ -12,8 +12,8 @@ let
       inherit description;
     };
 
-  duration = types.either types.ints.unsigned (
-    types.strMatching "[0-9]+(\\.[0-9]+)? *(ms|s|m|h|d)?"
+  duration = types.either types.numbers.nonnegative (
+    types.strMatching "[[:space:]]*[0-9]+(\\.[0-9]+)?[[:space:]]*(ms|s|m|h|d)?[[:space:]]*"
     // {
       description = ''duration such as "30s" (a bare number counts seconds)'';
     }
@@ -74,7 +74,10 @@ in
       "http"
       "zeroclaw"
     ]) "Kind of agent.";
-    url = option (types.strMatching "(ws|http)s?://.+") "Where the agent's gateway is.";
+    # The older module was content with an empty one.
+    url = option (types.strMatching "((ws|http)s?://.+)?") "Where the agent's gateway is." // {
+      apply = url: if url == "" then null else url;
+    };
     session_key = option types.nonEmptyStr "Base of the session keys.";
     scopes = option (types.listOf types.nonEmptyStr) "Scopes asked of the gateway.";
     turn_timeout = option duration "The agent may work this long on one message.";
@@ -108,7 +111,15 @@ in
   };
 
   state.dir = lib.mkOption {
-    type = types.strMatching "[/~].*";
+    # It stands in the unit too, where these characters mean something, and so would a variable to whoever writes one.
+    type =
+      types.addCheck (types.strMatching "(/|~/)[^[:cntrl:]\"'$]+") (
+        folder:
+        !lib.hasInfix "\\" folder && !lib.any (part: part == "." || part == "..") (lib.splitString "/" folder)
+      )
+      // {
+        description = "folder that begins with / or ~/, without variables, quotes, backslashes, . and ..";
+      };
     default = "${stateHome}/wa-relay";
     defaultText = lib.literalExpression ''"''${config.xdg.stateHome}/wa-relay"'';
     description = "Folder of the database, the device key and the files of messages.";

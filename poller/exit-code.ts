@@ -8,7 +8,11 @@ import { ConfigError } from "../src/errors.ts";
 const HOPELESS: Readonly<Record<string, number>> = { systemd: 78, launchd: 0 };
 
 export function exitCodeOf(error: unknown, env: Environment): number {
-  return error instanceof ConfigError ? (hopeless(env) ?? 3) : 1;
+  if (!(error instanceof ConfigError)) return 1;
+  const code = hopeless(env);
+  if (code === undefined) return 3;
+  // Secret managers decrypt at the same login that starts us.
+  return error.awaitsSecret ? 1 : code;
 }
 
 export function exitCodeOfUsage(env: Environment): number {

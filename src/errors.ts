@@ -12,10 +12,19 @@ export class RelayError extends Error {
 /** The configuration can not be used; one line in `problems` per fault, each naming its key. */
 export class ConfigError extends RelayError {
   readonly problems: readonly string[];
+  /** Some secret's file is missing, closed or empty. Who brings it may be late, so a later start may get further. */
+  readonly awaitsSecret: boolean;
 
-  constructor(problems: readonly string[], options: ConstructorParameters<typeof RelayError>[1] = {}) {
+  constructor(
+    problems: readonly string[],
+    {
+      awaitsSecret = false,
+      ...options
+    }: ConstructorParameters<typeof RelayError>[1] & { readonly awaitsSecret?: boolean } = {},
+  ) {
     super(problems.join("\n"), options);
     this.problems = problems;
+    this.awaitsSecret = awaitsSecret;
   }
 }
 

@@ -6,7 +6,7 @@ import { readClosed, type Closed } from "./closed.ts";
 import { readGateway, type GatewayConfig } from "./gateway.ts";
 import { homeFolder } from "./home.ts";
 import { readMedia, type MediaConfig } from "./media.ts";
-import { expandHome, findConfigFile, readValues, type Environment } from "./read.ts";
+import { expandHome, findConfigFile, readValues, type Environment, type SecretFiles } from "./read.ts";
 import { readSend, type SendConfig } from "./send.ts";
 import { readSecurity, type SecurityConfig } from "./security.ts";
 import type { Values } from "./settings.ts";
@@ -62,7 +62,7 @@ export function loadConfig({ env, file }: ConfigInput): Config {
   const home = homeFolder(env);
   const path = findConfigFile(env, home, file);
   const problems: string[] = [];
-  const secrets: string[] = [];
+  const secrets: SecretFiles = { named: [], unread: [] };
   const values = readValues(env, path, home, problems, secrets);
   problems.push(...unsupported(values), ...unusable(values));
   const dir = stateDir(values, env, home);
@@ -89,13 +89,13 @@ export function loadConfig({ env, file }: ConfigInput): Config {
     send: readSend(values, problems),
     media: {
       ...readMedia(values, dir, home, problems),
-      ...readClosed(env, home, { stateDir: dir, file: path, secrets }),
+      ...readClosed(env, home, { stateDir: dir, file: path, secrets: secrets.named }),
     },
     transcribe: readTranscribe(values, home, problems),
     state: { dir, keepTextMs: values.state.keep_text },
     log: values.log,
   };
-  if (problems.length > 0) throw new ConfigError(problems);
+  if (problems.length > 0) throw new ConfigError(problems, { awaitsSecret: secrets.unread.length > 0 });
   return freeze(config);
 }
 

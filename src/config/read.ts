@@ -32,6 +32,14 @@ export interface ReadSetting {
   readonly origin: Origin;
 }
 
+/** The files that secrets are said to be in. */
+export interface SecretFiles {
+  /** All of them, absolute; used or not. */
+  readonly named: string[];
+  /** Those that were wanted and are missing, closed to us or empty. */
+  readonly unread: string[];
+}
+
 /** The file to read: a named one must exist; of the usual places the first that exists, or none. */
 export function findConfigFile(
   env: Environment,
@@ -67,15 +75,15 @@ export function configFolders(env: Environment, home: string): readonly string[]
 }
 
 /**
- * Reads and checks every setting. Faults are added to `problems`, and their settings keep the default; the files that
- * secrets are said to be in are added to `secretFiles`.
+ * Reads and checks every setting. Faults are added to `problems`, and their settings keep the default; what there is to
+ * know of secrets' files is added to `secretFiles`.
  */
 export function readValues(
   env: Environment,
   path: string | undefined,
   home: string,
   problems: string[],
-  secretFiles: string[] = [],
+  secretFiles: SecretFiles = { named: [], unread: [] },
 ): Values {
   const values: Record<string, Record<string, unknown>> = {};
   for (const { section, key, value } of readSettings(env, path, home, problems, secretFiles))
@@ -91,15 +99,15 @@ export function* readSettings(
   path: string | undefined,
   home: string,
   problems: string[],
-  secretFiles: string[] = [],
+  secretFiles: SecretFiles = { named: [], unread: [] },
 ): Generator<ReadSetting> {
   const file = path === undefined ? {} : readToml(path);
   reportUnknown(file, problems);
-  const reader = new Reader(env, home, problems);
+  const reader = new Reader(env, home, problems, secretFiles.unread);
   for (const [section, settings] of Object.entries(SETTINGS)) {
     const table = section === "" ? file : asTable(file[section]);
     for (const [key, setting] of Object.entries(settings)) {
-      if (setting.secret) secretFiles.push(...reader.filesOf(key, setting, table));
+      if (setting.secret) secretFiles.named.push(...reader.filesOf(key, setting, table));
       yield { section, key, setting, ...reader.read(section, key, setting, table) };
     }
   }
@@ -109,11 +117,13 @@ class Reader {
   readonly #env: Environment;
   readonly #home: string;
   readonly #problems: string[];
+  readonly #unread: string[];
 
-  constructor(env: Environment, home: string, problems: string[]) {
+  constructor(env: Environment, home: string, problems: string[], unread: string[]) {
     this.#env = env;
     this.#home = home;
     this.#problems = problems;
+    this.#unread = unread;
   }
 
   /** Environment first, then the file, then the default. Empty variables count as unset. */
@@ -173,12 +183,13 @@ class Reader {
   #readSecret(setting: Setting, file: string, name: string): unknown {
     try {
       const text = readSmallFile(this.#expand(file)).toString("utf8").trim();
-      if (text === "") this.#problems.push(`${name}: ${file} is empty`);
-      return text === "" ? undefined : fromText(setting, text, name);
+      if (text !== "") return fromText(setting, text, name);
+      this.#problems.push(`${name}: ${file} is empty`);
     } catch (error) {
       this.#problems.push(`${name}: cannot read it: ${describeError(error)}`);
-      return undefined;
     }
+    this.#unread.push(file);
+    return undefined;
   }
 
   /** Secret managers keep files in the session's folder, whose name only the system knows. */

@@ -38,7 +38,10 @@ describe.skipIf(!isThere("nix-instantiate"))("the flake", () => {
     const whole = {
       unit: { Service: expect.objectContaining({ Restart: "always" }) },
       agent: expect.objectContaining({ RunAtLoad: true }),
-      toml: { delivery: { mode: "tailscale" }, kapso: { api_key_file: "/run/secrets/kapso" } },
+      toml: {
+        delivery: { mode: "tailscale" },
+        kapso: { api_key_file: "/run/secrets/kapso", phone_number_id: "1234" },
+      },
     };
     expect(checks).toMatchObject({ "x86_64-linux": whole, "aarch64-linux": whole, "aarch64-darwin": whole });
   });

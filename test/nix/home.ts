@@ -86,10 +86,27 @@ export class NixHome implements Disposable {
 
   /** `config` is the Nix text of a home-manager module. Rejects with what Nix says when it does not evaluate. */
   async evaluate(config: string, system: System = "x86_64-linux"): Promise<Evaluated> {
+    const text = await this.#evaluate(config, system);
+    return JSON.parse(text.replaceAll(STORE, `${this.store}/`));
+  }
+
+  async #evaluate(config: string, system: System, ...more: readonly string[]): Promise<string> {
     const evaluate = join(import.meta.dirname, "evaluate.nix");
     const args = [evaluate, "--argstr", "system", system, "--arg", "config", config, ...this.#arguments];
-    const text = await nix("nix-instantiate", ["--eval", "--strict", "--json", ...args]);
-    return JSON.parse(text.replaceAll(STORE, `${this.store}/`));
+    return nix("nix-instantiate", ["--eval", "--strict", "--json", ...args, ...more]);
+  }
+
+  /** What fails, of a configuration of which not everything can be made. */
+  async failed(config: string, system: System = "x86_64-linux"): Promise<readonly string[]> {
+    return JSON.parse(await this.#evaluate(config, system, "-A", "failed", "--read-write-mode"));
+  }
+
+  /** Runs what is run while the configuration is built. Rejects with what it says. */
+  async check(config: string): Promise<void> {
+    const evaluated = await this.evaluate(config);
+    this.writeToml(evaluated);
+    const env = { PATH: process.env["PATH"], TMPDIR: this.store, out: join(this.store, "check") };
+    for (const script of evaluated.checks) await run("sh", ["-ec", script], { env });
   }
 
   /** Puts the configuration where unit and agent expect it. Returns the path. */

@@ -105,6 +105,7 @@ let
         bool = builtins.isBool;
         str = isString;
         raw = _: true;
+        anything = _: true;
         package = value: value ? outPath;
         nonEmptyStr = value: isString value && value != "";
       }
@@ -113,6 +114,9 @@ let
           unsigned = value: isInt value && value >= 0;
           positive = value: isInt value && value > 0;
         };
+        numbers.nonnegative = type "number from 0" (
+          value: (isInt value || builtins.isFloat value) && value >= 0
+        );
         numbers.between =
           low: high:
           type "number from ${toString low} to ${toString high}" (

@@ -97,7 +97,7 @@ let
         else if given == [ ] then
           option.default or (throw "The option `${show path}' was accessed but has no value defined")
         else if option.type.check value then
-          value
+          (option.apply or lib.id) value
         else
           throw "A definition for option `${show path}' is not of type `${option.type.name}'";
     };

@@ -69,11 +69,12 @@ tools [
             lib.types.int
             lib.types.float
             lib.types.str
+            lib.types.path
             (lib.types.attrsOf value)
             (lib.types.listOf value)
           ];
         in
-        lib.types.attrsOf value;
+        value;
       generate = name: value: tool name // { inherit value; };
     };
   };

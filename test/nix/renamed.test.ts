@@ -37,9 +37,7 @@ describe.skipIf(!isThere("nix-instantiate")).each(PLACES)("services.kapso-whatsa
       "transcribe.noSpeechThreshold": "0.5",
       "transcribe.cacheTTL": "0",
       "transcribe.debug": "true",
-      "commands.prefix": '"!"',
-      "commands.timeout": "30",
-      "commands.definitions": '{ up = { type = "shell"; shell = "uptime"; }; }',
+      commands: '{ prefix = "!"; timeout = 30; definitions.up = { type = "shell"; shell = "uptime"; }; }',
       "secrets.apiKeyFile": '"/run/k"',
       "secrets.phoneNumberIdFile": '"/run/p"',
       "secrets.webhookVerifyTokenFile": '"/run/v"',
@@ -57,13 +55,12 @@ describe.skipIf(!isThere("nix-instantiate")).each(PLACES)("services.kapso-whatsa
     for (const name of Object.keys(old))
       expect(warnings).toContainEqual(
         expect.stringMatching(
-          new RegExp(`services\\.kapso-whatsapp\\.${name.replace(".", "\\.")}'.*services\\.wa-relay\\.`),
+          new RegExp(`services\\.kapso-whatsapp\\.${name.replace(".", "\\.")}'.*services\\.wa-relay`),
         ),
       );
     expect(warnings).toHaveLength(Object.keys(old).length);
     expect(unit?.Service["LoadCredential"]).toHaveLength(6);
     expect(toml).toEqual({
-      commands: { prefix: "!", timeout: 30, definitions: { up: { type: "shell", shell: "uptime" } } },
       delivery: { mode: "domain", poll_interval: 15, poll_fallback: true },
       gateway: {
         type: "openclaw",

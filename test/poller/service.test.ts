@@ -258,6 +258,22 @@ url = "${gateway}"
     });
   });
 
+  test("a secret's file that comes late is waited for, any number of starts, and then it runs", async () => {
+    configure();
+    await wa(["service", "install"]);
+    override(AT_ONCE);
+    await manager?.systemctl("daemon-reload");
+    const key = join(home, ".config/wa-relay/key");
+    rmSync(key);
+    await manager?.systemctl("restart", "wa-relay.service").catch(() => {});
+
+    await becomes("ExecMainStatus", "1");
+    await becomes("NRestarts", "2");
+    writeFileSync(key, API_KEY);
+
+    await becomes("ActiveState", "active");
+  });
+
   test("a stuck process is ended by the watchdog and started again; one that is well is left alone", async () => {
     configure();
     await wa(["service", "install"]);
