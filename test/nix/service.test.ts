@@ -7,7 +7,8 @@ import { isThere, NixHome, PLACES } from "./home.ts";
 
 type Keys = Readonly<Record<string, unknown>>;
 
-const CONFIG = '{ services.wa-relay = { enable = true; secrets.apiKeyFile = "/run/secrets/kapso"; }; }';
+const CONFIG =
+  '{ services.wa-relay = { enable = true; secrets.apiKeyFile = "/run/secrets/kapso"; settings.kapso.phone_number_id = "1"; }; }';
 const LAUNCH = { command: ["/opt/wa-poller"], env: {} };
 
 describe.skipIf(!isThere("nix-instantiate")).each(PLACES)("the module in $where", ({ real }) => {
