@@ -117,7 +117,8 @@ let
     say = "environment.${builtins.toJSON variable} is no name of a variable";
   };
 
-  combinations = [
+  # It may come another way, such as a drop-in of the unit that Nix does not know.
+  missing = [
     {
       when = !isMeta && !has "apiKeyFile";
       say = "an account is missing: set secrets.apiKeyFile, or with Meta secrets.metaAccessTokenFile";
@@ -126,6 +127,9 @@ let
       when = !isMeta && !has "phoneNumberIdFile";
       say = "the number at Kapso is missing: set settings.kapso.phone_number_id or secrets.phoneNumberIdFile";
     }
+  ];
+
+  combinations = [
     {
       when = isMeta && !has "metaAccessTokenFile";
       say = "with Meta secrets.metaAccessTokenFile is needed";
@@ -191,15 +195,22 @@ let
     }
   ];
 in
-map (
-  { when, say }:
-  {
-    assertion = !when;
-    message = "services.wa-relay: ${say}";
-  }
-) (
-  lib.concatLists (lib.mapAttrsToList ofSecret secrets)
-  ++ lib.concatMap ofValue (leaves "settings" settings)
-  ++ map ofVariable (lib.attrNames environment)
-  ++ combinations
-)
+{
+  inherit isMeta;
+  warnings = map ({ say, ... }: "services.wa-relay: ${say}") (lib.filter ({ when, ... }: when) missing);
+  assertions =
+    map
+      (
+        { when, say }:
+        {
+          assertion = !when;
+          message = "services.wa-relay: ${say}";
+        }
+      )
+      (
+        lib.concatLists (lib.mapAttrsToList ofSecret secrets)
+        ++ lib.concatMap ofValue (leaves "settings" settings)
+        ++ map ofVariable (lib.attrNames environment)
+        ++ combinations
+      );
+}

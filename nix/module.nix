@@ -93,6 +93,18 @@ let
       name: file: lib.nameValuePair "${variableOf name}_FILE" (place (variableOf name) file)
     ) files;
 
+  judged = import ./assertions.nix {
+    inherit
+      lib
+      secrets
+      fileKey
+      settings
+      isDarwin
+      ;
+    inherit (cfg) environment;
+    options = cfg.secrets;
+  };
+
   # The program reads its configuration, with stand-ins for the secrets: first with its own folders, of which none is there,
   # then as the service does, with a state folder that can be written to.
   check = pkgs.runCommand "wa-relay-config-check" { } ''
@@ -103,6 +115,10 @@ let
     lib.mapAttrsToList (name: value: "${name}=${value}") (
       {
         HOME = home;
+      }
+      // lib.optionalAttrs (!judged.isMeta) {
+        KAPSO_API_KEY = "0";
+        KAPSO_PHONE_NUMBER_ID = "0";
       }
       // removeAttrs cfg.environment (map (variable: "${variable}_FILE") inFiles)
       // lib.genAttrs inFiles (_: "0")
@@ -189,17 +205,7 @@ in
   };
 
   config = lib.mkIf cfg.enable {
-    assertions = import ./assertions.nix {
-      inherit
-        lib
-        secrets
-        fileKey
-        settings
-        isDarwin
-        ;
-      inherit (cfg) environment;
-      options = cfg.secrets;
-    };
+    inherit (judged) assertions warnings;
 
     home.packages = [ cfg.package ];
     home.extraDependencies = lib.optional cfg.checkConfig check;

@@ -222,8 +222,6 @@ describe.skipIf(!hasNix).each(PLACES)("the module in $where", ({ real }) => {
         "settings.webhook.url",
       ],
       ["a Funnel to elsewhere", `${USUAL} settings.webhook.addr = "10.0.0.1:1";`, "settings.webhook.addr"],
-      ["no key", 'settings.kapso.phone_number_id = "1";', "secrets.apiKeyFile"],
-      ["no number at Kapso", 'secrets.apiKeyFile = "/x";', "settings.kapso.phone_number_id"],
       [
         "Meta without a token",
         'settings.provider = "meta"; settings.meta.phone_number_id = "1"; settings.delivery.mode = "domain"; secrets.metaAppSecretFile = "/x"; secrets.metaVerifyTokenFile = "/x";',
@@ -281,6 +279,20 @@ describe.skipIf(!hasNix).each(PLACES)("the module in $where", ({ real }) => {
     ["a path, which would be copied to the store", "secrets.apiKeyFile = ./secret;"],
   ])("%s does not evaluate", async (_, option) => {
     await expect(home.evaluate(relay(option))).rejects.toThrow(/is not of type|does not exist/);
+  });
+
+  test.each([
+    ["no key", 'settings.kapso.phone_number_id = "1";', ["secrets.apiKeyFile"]],
+    ["no number at Kapso", 'secrets.apiKeyFile = "/x";', ["settings.kapso.phone_number_id"]],
+    ["neither", "", ["secrets.apiKeyFile", "settings.kapso.phone_number_id"]],
+  ])("%s is warned of, for it may come another way", async (_, options, names) => {
+    const { failed, warnings, unit } = await home.evaluate(relay(options));
+
+    expect({ failed, warnings }).toEqual({
+      failed: [],
+      warnings: names.map((name) => expect.stringContaining(name)),
+    });
+    expect(unit).toBeDefined();
   });
 
   test("keys without an option go into the configuration", async () => {
