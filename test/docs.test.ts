@@ -2,14 +2,13 @@ import { execFile } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { PassThrough } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import type { Command } from "commander";
 import { marked, type Token } from "marked";
 import { expect, test } from "vitest";
-import { createProgram } from "../cli/program.ts";
 import { writeTables } from "../docs/write-configure.ts";
+import { shownProgram } from "./cli/commands.ts";
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
 const PAGES = [
@@ -148,17 +147,7 @@ function unknownOf({ words }: Call, program: Command): string | undefined {
 }
 
 test.each(PAGES)("every command and option of wa-cli that %s shows exists", (page) => {
-  const program = createProgram(
-    {
-      env: {},
-      stdin: new PassThrough(),
-      stdout: new PassThrough(),
-      stderr: new PassThrough(),
-      signal: new AbortController().signal,
-      pid: 1,
-    },
-    async () => 0,
-  );
+  const program = shownProgram();
 
   const unknown = callsOf(page, "wa-cli").filter((call) => unknownOf(call, program) !== undefined);
 

@@ -45,7 +45,8 @@ export async function deliver(
     await systemClock.sleep(Math.min(STEP_MS, Math.max(1, deadline - Date.now())), io.signal).catch(() => {});
   }
   // What can not be written now is told as it is.
-  await store.outbox.recover(by, Date.now()).catch(() => {});
+  if (store.outbox.claimants(contact).includes(by))
+    await store.outbox.recover(by, Date.now()).catch(() => {});
   await takeBack(store, rows()).catch(() => {});
   return rows();
 }

@@ -29,16 +29,13 @@ export class SqliteStatuses implements Statuses {
     if (!known) return undefined;
     const { id, contact, ...before } = known;
     const news = { id, contact, wamid };
-    const isHeardOf = this.#db.get("SELECT 1 FROM status WHERE outbox = :id AND wamid = :wamid", {
-      id,
-      wamid,
-    });
+    const isDouble = before.wamid !== null && before.wamid !== wamid;
+    const isNews = isDouble && !this.#isHeardOf(id, wamid);
     this.#db.run(
       "INSERT INTO status (outbox, wamid, status, at) VALUES (:id, :wamid, :status, :at) ON CONFLICT DO NOTHING",
       { id, wamid, status, at },
     );
-    if (before.wamid !== null && before.wamid !== wamid)
-      return isHeardOf ? undefined : { ...news, kind: "doubled" };
+    if (isDouble) return isNews ? { ...news, kind: "doubled" } : undefined;
     const isFirst = before.wamid === null;
     if (!isFirst && !isProgress(before.status, status)) return undefined;
     const hasFailed = status === "failed";
@@ -69,6 +66,12 @@ export class SqliteStatuses implements Statuses {
   #find(where: string, id: string): OutboxRow | undefined {
     const found = this.#db.get(`SELECT * FROM outbox WHERE ${where}`, { id });
     return found && outboxRow.parse(found);
+  }
+
+  #isHeardOf(id: number, wamid: string): boolean {
+    return (
+      this.#db.get("SELECT 1 FROM status WHERE outbox = :id AND wamid = :wamid", { id, wamid }) !== undefined
+    );
   }
 
   /** It left after all: the parts behind it, which were given up with it, may follow. */

@@ -10,9 +10,9 @@ export interface Known {
   readonly isDefault: boolean;
 }
 
-/** Every command of wa-cli that does something by itself, as the program has them now. */
-export function everyCommand(): readonly Known[] {
-  const program = createProgram(
+/** wa-cli, to be looked at and not to be run. */
+export function shownProgram(): Command {
+  return createProgram(
     {
       env: {},
       stdin: new PassThrough(),
@@ -23,7 +23,11 @@ export function everyCommand(): readonly Known[] {
     },
     async () => 0,
   );
-  return below(program, "");
+}
+
+/** Every command of wa-cli that does something by itself, as the program has them now. */
+export function everyCommand(): readonly Known[] {
+  return below(shownProgram(), "");
 }
 
 function below(command: Command, path: string): readonly Known[] {
