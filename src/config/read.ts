@@ -166,7 +166,7 @@ class Reader {
   filesOf(key: string, setting: Setting, table: Table): readonly string[] {
     return [...setting.env.map((variable) => this.#env[`${variable}_FILE`]), table[`${key}_file`]]
       .filter((file) => typeof file === "string" && file !== "")
-      .map((file) => resolve(expandHome(String(file), this.#home)));
+      .map((file) => resolve(this.#expand(String(file))));
   }
 
   #check(setting: Setting, value: unknown, name: string): unknown {

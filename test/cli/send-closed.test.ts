@@ -22,6 +22,7 @@ async function setUp() {
     ".config/wa-relay/kapso-api-key",
     ".config/wa-relay/config.toml.2026-11-21",
     ".config/kapso-whatsapp/config.toml",
+    "session/app-secret",
     "state/device.json",
     "state/sub/relay.db",
     ".openclaw/openclaw.json",
@@ -32,6 +33,9 @@ async function setUp() {
     write(name);
   const env = {
     KAPSO_WEBHOOK_SECRET_FILE: "~/webhook-secret",
+    // As the Nix module names what a secret manager brings.
+    WHATSAPP_APP_SECRET_FILE: "$XDG_RUNTIME_DIR/app-secret",
+    XDG_RUNTIME_DIR: join(world.home, "session"),
     OPENCLAW_CONFIG_PATH: join(world.home, "openclaw-elsewhere.json"),
   };
   const send = async (path: string, args: readonly string[] = []) =>
@@ -46,6 +50,7 @@ const CLOSED = [
   ".config/kapso-whatsapp/config.toml",
   "token",
   "webhook-secret",
+  "session/app-secret",
   "openclaw-elsewhere.json",
   "state/device.json",
   "state/sub/relay.db",
