@@ -8,7 +8,7 @@ import { GRACE_MS } from "../../src/pipeline/gap-detector.ts";
 import { DaemonLock } from "../../src/store/lock.ts";
 import { Store } from "../../src/store/store.ts";
 import { CommandError, EXIT } from "../exit-code.ts";
-import { paint, print, show, type Answer, type Io } from "../io.ts";
+import { paint, print, show, type Io } from "../io.ts";
 import { iso } from "../records.ts";
 import { installedService } from "../service.ts";
 
@@ -101,9 +101,14 @@ interface Options {
 export async function status(io: Io, options: Options): Promise<void> {
   const { state, delivery } = loadConfig({ env: io.env, file: options.config });
   if (options.watch === true) return watch(io, state.dir, options.json === true);
-  const answer = await look(state.dir, io);
-  if (options.check === true) await requireWell(answer.json, longestSilence(delivery), io);
-  print(io, answer, options.json);
+  const found = await look(state.dir);
+  if (options.check === true) await requireWell(found, longestSilence(delivery), io);
+  await tell(io, found, options.json === true);
+}
+
+/** What only people read is not found out for a program. */
+async function tell(io: Io, found: Status, asJson: boolean): Promise<void> {
+  print(io, { json: found, text: asJson ? "" : await textOf(found, io) }, asJson);
 }
 
 /** As strict as `/health`, for which nothing may listen while it only polls. */
@@ -140,27 +145,27 @@ function longestSilence({ mode, pollFallback, pollIntervalMs }: Config["delivery
   return Math.max(MIN_SILENCE_MS, SILENT_POLLS * pollIntervalMs);
 }
 
-async function look(folder: string, io: Io): Promise<Answer & { readonly json: Status }> {
-  if (!Store.exists(folder)) {
-    const text = `wa-poller has not run yet: there is no state in ${folder}`;
-    return { json: { ...NOTHING, state: folder }, text };
-  }
+async function look(folder: string): Promise<Status> {
+  if (!Store.exists(folder)) return { ...NOTHING, state: folder };
   using store = Store.peek(folder) ?? Store.open(folder);
-  const found = await readStatus(store, folder);
-  return { json: found, text: describe(found, io, found.daemon.alive ? "" : await toStart(io)) };
+  return await readStatus(store, folder);
+}
+
+async function textOf(found: Status, io: Io): Promise<string | readonly string[]> {
+  if (!Store.exists(found.state)) return `wa-poller has not run yet: there is no state in ${found.state}`;
+  return describe(found, io, found.daemon.alive ? "" : await toStart(io));
 }
 
 /** A terminal is drawn anew; elsewhere each change is printed once, with `asJson` as a line. Ends when it is interrupted. */
 async function watch(io: Io, folder: string, asJson: boolean): Promise<void> {
   let last: string | undefined;
   while (!io.signal.aborted) {
-    const answer = await look(folder, io);
-    const news = JSON.stringify(answer.json);
-    if (!asJson && io.stdout.isTTY === true)
-      io.stdout.write(
-        `\u001B[H\u001B[2J${show(io, answer.text)}\n\n${new Date().toISOString()}, Ctrl-C ends\n`,
-      );
-    else if (news !== last) print(io, answer, asJson);
+    const found = await look(folder);
+    const news = JSON.stringify(found);
+    if (!asJson && io.stdout.isTTY === true) {
+      const text = show(io, await textOf(found, io));
+      io.stdout.write(`\u001B[H\u001B[2J${text}\n\n${new Date().toISOString()}, Ctrl-C ends\n`);
+    } else if (news !== last) await tell(io, found, asJson);
     last = news;
     await sleep(WATCH_MS, undefined, { signal: io.signal }).catch(() => {});
   }
